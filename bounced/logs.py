@@ -1,0 +1,221 @@
+"""The log: a closed list of events, each with its level and keys, one line an event on stderr.
+
+Everything the standard library's loggers say (aiosmtpd, apscheduler, alembic, warnings) passes
+through here as `library_message`, from WARNING up.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+import sys
+from collections.abc import Mapping, MutableMapping
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any, TextIO
+
+import structlog
+
+from bounced.config import LogSettings
+from bounced.model import split_address
+
+_IDS = frozenset({"report", "send", "case", "notice", "author"})
+_ADDRESS_KEYS = frozenset({"author", "recipient", "subject", "sender"})
+_TEXT_KEYS = frozenset({"detail", "error", "exception", "message"})
+
+
+class Event(StrEnum):
+    """Every event there is; later work adds, never renames."""
+
+    STARTED = "started"
+    STOPPED = "stopped"
+    CONFIG_LOADED = "config_loaded"
+    CONFIG_WARNING = "config_warning"
+    CONFIG_REJECTED = "config_rejected"
+    SMTP_REFUSED = "smtp_refused"
+    REPORT_RECEIVED = "report_received"
+    REPORT_DUPLICATE = "report_duplicate"
+    REPORT_PARSED = "report_parsed"
+    REPORT_UNRECOGNIZED = "report_unrecognized"
+    REPORT_QUARANTINED = "report_quarantined"
+    WORKER_KILLED = "worker_killed"
+    FAILURE_CLASSIFIED = "failure_classified"
+    FAILURE_UNCLASSIFIED = "failure_unclassified"
+    TEXT_CLUSTER_FOUND = "text_cluster_found"
+    ORIGIN_RESOLVED = "origin_resolved"
+    ORIGIN_UNRESOLVED = "origin_unresolved"
+    STRIKE_COUNTED = "strike_counted"
+    STRIKE_IGNORED = "strike_ignored"
+    CASE_EXHAUSTED = "case_exhausted"
+    CASE_RESET = "case_reset"
+    CASE_CLOSED = "case_closed"
+    NOTICE_QUEUED = "notice_queued"
+    NOTICE_HELD = "notice_held"
+    NOTICE_SENT = "notice_sent"
+    NOTICE_DEFERRED = "notice_deferred"
+    NOTICE_FAILED = "notice_failed"
+    NOTICE_OUTCOME_UNKNOWN = "notice_outcome_unknown"
+    NOTICE_BOUNCED = "notice_bounced"
+    GUARD_TRIPPED = "guard_tripped"
+    GUARD_CLEARED = "guard_cleared"
+    SENDER_DIAGNOSED = "sender_diagnosed"
+    DRAFT_WRITTEN = "draft_written"
+    SELF_CHECK_FAILED = "self_check_failed"
+    SELF_CHECK_PASSED = "self_check_passed"
+    BLOCK_LISTED = "block_listed"
+    BLOCK_CLEARED = "block_cleared"
+    DATABASE_LOST = "database_lost"
+    DATABASE_RESTORED = "database_restored"
+    WEBHOOK_SENT = "webhook_sent"
+    WEBHOOK_FAILED = "webhook_failed"
+    OPERATOR_ACTED = "operator_acted"
+    RETENTION_PURGED = "retention_purged"
+    JOB_FAILED = "job_failed"
+    LIBRARY_MESSAGE = "library_message"
+
+
+@dataclass(frozen=True, slots=True)
+class EventShape:
+    """What a line of one event carries besides the ids, which every line may carry."""
+
+    level: int = logging.INFO
+    required: frozenset[str] = frozenset()
+    optional: frozenset[str] = frozenset()
+
+    @property
+    def allowed(self) -> frozenset[str]:
+        """Return every key that a line of this event may have."""
+        return self.required | self.optional | _IDS
+
+
+def _shape(required: str = "", optional: str = "", level: int = logging.INFO) -> EventShape:
+    return EventShape(level, frozenset(required.split()), frozenset(optional.split()))
+
+
+_DEBUG, _WARNING, _ERROR = logging.DEBUG, logging.WARNING, logging.ERROR
+
+EVENTS: Mapping[Event, EventShape] = {
+    **{event: _shape(optional="why detail") for event in Event},
+    Event.STARTED: _shape("smtp version", "lmtp http database pid"),
+    Event.STOPPED: _shape(optional="why pending"),
+    Event.CONFIG_LOADED: _shape("path", "rules keys"),
+    Event.CONFIG_WARNING: _shape("why", level=_WARNING),
+    Event.CONFIG_REJECTED: _shape("why", level=_ERROR),
+    Event.SMTP_REFUSED: _shape("why", "client sender recipient reply"),
+    Event.REPORT_RECEIVED: _shape("report client trust", "recipient sender size"),
+    Event.REPORT_DUPLICATE: _shape("report", "recipient"),
+    Event.REPORT_PARSED: _shape("report kind", "recipients reporting_mta message_id notes"),
+    Event.REPORT_UNRECOGNIZED: _shape("report", "kind why"),
+    Event.REPORT_QUARANTINED: _shape("report why", "detail client", level=_WARNING),
+    Event.WORKER_KILLED: _shape("report", "why attempt", level=_WARNING),
+    Event.FAILURE_CLASSIFIED: _shape("report recipient category reason rule", "status smtp_code"),
+    Event.FAILURE_UNCLASSIFIED: _shape("report recipient", "status smtp_code", level=_WARNING),
+    Event.ORIGIN_RESOLVED: _shape("report author source", "reference trust"),
+    Event.ORIGIN_UNRESOLVED: _shape("report", "why detail", level=_WARNING),
+    Event.STRIKE_COUNTED: _shape("report case author subject strikes", "category reason"),
+    Event.STRIKE_IGNORED: _shape("report why", "recipient category reason detail"),
+    Event.CASE_EXHAUSTED: _shape("case author subject", "notices", level=_WARNING),
+    Event.CASE_RESET: _shape("case", "subject round why"),
+    Event.CASE_CLOSED: _shape("case", "subject why"),
+    Event.NOTICE_QUEUED: _shape("notice author", "due_at"),
+    Event.NOTICE_HELD: _shape("notice author", "due_at"),
+    Event.NOTICE_SENT: _shape("notice author slots", "message_id reply relay"),
+    Event.NOTICE_DEFERRED: _shape(
+        "notice author slots", "detail next_at attempts", level=_WARNING
+    ),
+    Event.NOTICE_FAILED: _shape("notice author slots", "detail", level=_ERROR),
+    Event.NOTICE_OUTCOME_UNKNOWN: _shape("notice author slots", "detail", level=_WARNING),
+    Event.NOTICE_BOUNCED: _shape("notice author", "recipient category reason", level=_WARNING),
+    Event.DATABASE_LOST: _shape(optional="error", level=_ERROR),
+    Event.DATABASE_RESTORED: _shape(),
+    Event.OPERATOR_ACTED: _shape("action", "subject detail"),
+    Event.JOB_FAILED: _shape("job", "error exception", level=_ERROR),
+    Event.LIBRARY_MESSAGE: _shape("logger message", "exception", level=_WARNING),
+}
+
+
+def emit(event: Event, **fields: object) -> None:
+    """Write one line of `event` with `fields` (None is left out); a wrong key is a bug."""
+    shape = EVENTS[event]
+    line = {key: value for key, value in fields.items() if value is not None}
+    structlog.get_logger().log(shape.level, event.value, **line)
+
+
+def check_shape(
+    _logger: object, _method: str, line: MutableMapping[str, Any]
+) -> MutableMapping[str, Any]:
+    """Refuse a line that EVENTS does not describe; the tests put this processor first."""
+    shape = EVENTS[Event(line["event"])]
+    keys = set(line) - {"event"}
+    assert shape.required <= keys, f"{line['event']} lacks {sorted(shape.required - keys)}"
+    assert keys <= shape.allowed, f"{line['event']} has unknown {sorted(keys - shape.allowed)}"
+    return line
+
+
+def configure(settings: LogSettings, stream: TextIO | None = None) -> None:
+    """Send structlog and the standard library's loggers to `stream` (stderr) in our form."""
+    out = stream or sys.stderr
+    console = settings.format == "console" or (settings.format == "auto" and out.isatty())
+    render: list[Any] = (
+        [structlog.dev.ConsoleRenderer(colors=out.isatty())]
+        if console
+        else [structlog.processors.format_exc_info, structlog.processors.JSONRenderer(default=str)]
+    )
+    structlog.configure(
+        processors=[
+            structlog.processors.add_log_level,
+            structlog.processors.TimeStamper(fmt="iso", utc=True, key="at"),
+            _Masker(settings.addresses),
+            *render,
+        ],
+        wrapper_class=structlog.make_filtering_bound_logger(
+            logging.getLevelNamesMapping()[settings.level.upper()]
+        ),
+        logger_factory=structlog.WriteLoggerFactory(file=out),
+        cache_logger_on_first_use=False,
+    )
+    root = logging.getLogger()
+    root.handlers[:] = [_LibraryHandler()]
+    root.setLevel(logging.WARNING)
+    logging.getLogger("mail.log").setLevel(logging.ERROR)  # aiosmtpd's own logger
+    logging.captureWarnings(capture=True)
+
+
+class _LibraryHandler(logging.Handler):
+    """Hands a library's record on as `library_message`."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        emit(
+            Event.LIBRARY_MESSAGE,
+            logger=record.name,
+            message=record.getMessage(),
+            exception=logging.Formatter().formatException(record.exc_info)
+            if record.exc_info
+            else None,
+        )
+
+
+class _Masker:
+    """Masks or hashes the addresses of the fields that hold one."""
+
+    def __init__(self, form: str) -> None:
+        self._form = form
+
+    def __call__(
+        self, _logger: object, _method: str, line: MutableMapping[str, Any]
+    ) -> MutableMapping[str, Any]:
+        if self._form == "full":
+            return line
+        for key in _ADDRESS_KEYS & line.keys():
+            line[key] = self._mask(str(line[key]))
+        for key in _TEXT_KEYS & line.keys():
+            line[key] = " ".join(
+                self._mask(word) if "@" in word else word for word in str(line[key]).split(" ")
+            )
+        return line
+
+    def _mask(self, address: str) -> str:
+        local, domain = split_address(address)
+        if self._form == "hashed":
+            return "sha256:" + hashlib.sha256(address.lower().encode()).hexdigest()[:16]
+        return f"{local[:1]}***@{domain}" if local else domain
