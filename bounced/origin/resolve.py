@@ -1,0 +1,161 @@
+"""Whose mail was it, and may the report count: trust and author of one report (DESIGN §5, §6)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+from bounced.model import (
+    OriginSource,
+    RecipientFacts,
+    Report,
+    Send,
+    TokenType,
+    Trust,
+    domain_key,
+    recipient_key,
+    split_address,
+)
+from bounced.origin.admission import Door
+from bounced.origin.received import IPNetwork, RelayDoubt, find_relay_doubt, parse_address
+from bounced.origin.why import Why
+
+
+class TrustMode(StrEnum):
+    """What a site believes: `smtp.trust`."""
+
+    SIGNED_OR_RELAY = "signed-or-relay"
+    SIGNED = "signed"
+    ANY = "any"
+
+
+_OWN_MAIL = {TokenType.NOTICE: Why.NOTICE_BOUNCED, TokenType.PROBE: Why.PROBE}
+"""Types of tokens that no author's mail carries (DESIGN §5.6)."""
+
+
+@dataclass(frozen=True, slots=True)
+class OriginSettings:
+    """What the judgement needs to know of the configuration."""
+
+    own_relays: tuple[IPNetwork, ...]
+    trust: TrustMode = TrustMode.SIGNED_OR_RELAY
+    author_domains: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Arrival:
+    """What the door saw of a report."""
+
+    door: Door
+    client: str | None = None
+    """IP address of the delivering host in text form; None for files."""
+    token_type: TokenType | None = None
+    """Type of the valid token in the envelope recipient."""
+    vouched: bool = False
+    """An operator vouches for it: `ingest --trusted`, or released from quarantine."""
+
+
+@dataclass(frozen=True, slots=True)
+class Origin:
+    """Whose mail it was and whether the report may count."""
+
+    trust: Trust
+    author: str | None = None
+    source: OriginSource | None = None
+    reference: str | None = None
+    why: Why | None = None
+    """Why it does not count; None where it does."""
+    detail: str | None = None
+    """The same for ops, naming the address that was missing in own_relays."""
+    quarantined: bool = False
+
+    @property
+    def counts(self) -> bool:
+        """Tell whether its failures may become strikes of the author."""
+        return self.why is None
+
+
+def resolve_origin(
+    report: Report, arrival: Arrival, send: Send | None, settings: OriginSettings
+) -> Origin:
+    """Judge one report; total. `send` is the registered send of the arrival's token."""
+    if arrival.token_type in _OWN_MAIL:
+        return Origin(Trust.SIGNED, why=_OWN_MAIL[arrival.token_type])
+    if arrival.token_type is TokenType.SEND and send is not None:
+        return Origin(Trust.SIGNED, send.author, OriginSource.SEND, send.reference)
+    doubt = None if arrival.vouched else _find_doubt(report, arrival, settings)
+    if arrival.token_type is TokenType.SEND:
+        return _resolve_unregistered(report, doubt, settings)
+    if doubt is None:
+        return _read_author(report, Trust.RELAY, settings)
+    if settings.trust is TrustMode.ANY and arrival.door in {Door.MAILBOX, Door.INGEST}:
+        return _read_author(report, Trust.NONE, settings)
+    return Origin(Trust.NONE, why=doubt.why, detail=doubt.detail, quarantined=True)
+
+
+def speaks_for(send: Send, facts: RecipientFacts) -> str | None:
+    """Return the recipient of the send, as registered, whose failure this is (DESIGN §5.5).
+
+    A send to one names him whatever the report shows; None: not addressed by this send.
+    """
+    if len(send.recipients) == 1:
+        return send.recipients[0]
+    registered = {recipient_key(recipient): recipient for recipient in send.recipients}
+    for shown in (facts.original_recipient, facts.final_recipient):
+        if shown is not None and recipient_key(shown) in registered:
+            return registered[recipient_key(shown)]
+    return None
+
+
+def _find_doubt(report: Report, arrival: Arrival, settings: OriginSettings) -> RelayDoubt | None:
+    """Find what speaks against believing the report without a registered send."""
+    if arrival.door is Door.OPS:
+        return RelayDoubt(Why.OPS_MAILBOX, "written to postmaster or abuse")
+    if arrival.door is Door.UNKNOWN_LOCAL_PART:
+        detail = "the local part is neither a valid token nor a mailbox of ours"
+        return RelayDoubt(Why.UNKNOWN_LOCAL_PART, detail)
+    if settings.trust is TrustMode.SIGNED and arrival.token_type is None:
+        return RelayDoubt(Why.UNSIGNED, 'trust = "signed" takes signed return paths only')
+    client = parse_address(arrival.client or "")
+    if client is None and arrival.door is not Door.INGEST:
+        return RelayDoubt(Why.CLIENT_NOT_OWN, "the address of the delivering host is not known")
+    return find_relay_doubt(report, client, settings.own_relays)
+
+
+def _resolve_unregistered(
+    report: Report, doubt: RelayDoubt | None, settings: OriginSettings
+) -> Origin:
+    """Resolve a valid token whose send nobody registered: it tells the send, not the author.
+
+    Whoever saw one such token could write any author into a header, so that the header is believed
+    only where an own relay made the report.
+    """
+    if doubt is None or settings.trust is TrustMode.ANY:
+        return _read_author(report, Trust.SIGNED, settings)
+    detail = f"the send is not registered, and {doubt.detail}"
+    return Origin(Trust.SIGNED, why=Why.ORIGIN_UNRESOLVED, detail=detail)
+
+
+def _read_author(report: Report, trust: Trust, settings: OriginSettings) -> Origin:
+    """Read the author off the returned message: the author header, else a listed From."""
+    returned = report.returned
+    if returned is None:
+        detail = "no send is registered, and the report returns no header of the mail"
+        return Origin(trust, why=Why.ORIGIN_UNRESOLVED, detail=detail)
+    header_needs_listing = settings.trust is TrustMode.ANY
+    sources = (
+        (OriginSource.AUTHOR_HEADER, returned.author, header_needs_listing),
+        (OriginSource.FROM, returned.from_address, True),
+    )
+    for source, author, needs_listing in sources:
+        if author is None or not all(split_address(author)):
+            continue
+        if not needs_listing or _is_listed(author, settings):
+            return Origin(trust, author, source, returned.reference)
+    detail = "no author header, and From is not of a domain in authors.domains"
+    return Origin(trust, why=Why.ORIGIN_UNRESOLVED, detail=detail)
+
+
+def _is_listed(author: str, settings: OriginSettings) -> bool:
+    listed = {domain_key(domain) for domain in settings.author_domains}
+    return domain_key(split_address(author)[1]) in listed

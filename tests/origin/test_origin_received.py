@@ -1,0 +1,375 @@
+"""Received fields: whose stamp names which client, and what a client cannot make them say."""
+
+from __future__ import annotations
+
+import time
+from ipaddress import ip_address, ip_network
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from bounced.origin.received import (
+    IPAddress,
+    is_own,
+    parse_address,
+    read_clients,
+)
+
+OWN = (ip_network("127.0.0.0/8"), ip_network("::1/128"), ip_network("10.0.0.0/24"))
+LOCALHOST = ip_address("127.0.0.1")
+
+POSTFIX_LOCAL = "by relay.example.com (Postfix) id 4XyZ12; Fri, 20 Nov 2026 10:00:00 +0100 (CET)"
+POSTFIX_PICKUP = "by relay.example.com (Postfix, from userid 1000) id 4XyZ15; x"
+
+
+@pytest.mark.parametrize(
+    ("field", "clients"),
+    [
+        pytest.param(
+            "from helo.example (mx.example.net [192.0.2.7]) (using TLSv1.3 with cipher X (256/256"
+            ' bits)) (Client CN "mx", Issuer "CA" (not verified)) by relay.example.com (Postfix)'
+            " with ESMTPS id 4XyZ; Fri, 20 Nov 2026 10:00:00 +0100 (CET)",
+            ["192.0.2.7"],
+            id="Postfix",
+        ),
+        pytest.param(
+            "from x (x [IPv6:2001:db8::1]) by r (Postfix) id 1; x", ["2001:db8::1"], id="IPv6"
+        ),
+        pytest.param(
+            "from relay (unknown [10.0.0.5])\r\n\tby r (Postfix) with SMTP id 1; x",
+            ["10.0.0.5"],
+            id="Postfix, folded",
+        ),
+        pytest.param(
+            "from mx.example.net ([192.0.2.7] helo=mail) by r with esmtp (Exim 4.96)"
+            " (envelope-from <>) id 1abc-000-1x for b@example.com; x",
+            ["192.0.2.7"],
+            id="Exim",
+        ),
+        pytest.param(
+            "from eggs.example ([2001:db8::10]:57566) by r with esmtps (TLS1.2) (Exim 4.90) id 1; x",
+            ["2001:db8::10"],
+            id="Exim with port",
+        ),
+        pytest.param(
+            "from [192.0.2.7] (helo=mail.example.net) by r with esmtp (Exim 4.96) id 1; x",
+            ["192.0.2.7"],
+            id="Exim without reverse name",
+        ),
+        pytest.param(
+            "from [192.0.2.7] (port=4711 helo=mail ident=root) by r with esmtp (Exim 4.96) id 1; x",
+            ["192.0.2.7"],
+            id="Exim with port and ident",
+        ),
+        pytest.param(
+            "from [192.0.2.7] by r with smtp (Exim 4.96) id 1; x",
+            ["192.0.2.7"],
+            id="Exim, no HELO",
+        ),
+        pytest.param(
+            "from x.example (root@host.example [192.0.2.7]) by r (8.17.1/8.17.1) with SMTP id 1; x",
+            ["192.0.2.7"],
+            id="Sendmail with ident",
+        ),
+        pytest.param(
+            "from x.example (host.example [192.0.2.7] (may be forged)) by r (8.17.1/8.17.1) id 1; x",
+            ["192.0.2.7"],
+            id="Sendmail, may be forged",
+        ),
+        pytest.param(
+            "from x.example ([192.0.2.7]) by r (8.17.1/8.17.1) with ESMTP id 1; x",
+            ["192.0.2.7"],
+            id="Sendmail without reverse name",
+        ),
+        pytest.param(
+            "from x (<unknown> [2001:db8::2]) by r (OpenSMTPD) with ESMTP id 1; x",
+            ["2001:db8::2"],
+            id="OpenSMTPD",
+        ),
+        pytest.param(
+            "from unknown (HELO mail.example.net) (192.0.2.7) by r with SMTP; 20 Nov 2026",
+            ["192.0.2.7"],
+            id="qmail",
+        ),
+        pytest.param(
+            "from host.example (HELO x) (user@192.0.2.7) by r with ESMTPA; x",
+            ["192.0.2.7"],
+            id="qmail with user",
+        ),
+        pytest.param(
+            "from EX1.corp.example (192.0.2.7) by EX2.corp.example (10.0.0.4) with Microsoft SMTP"
+            " Server (version=TLS1_2) id 15.1.2; x",
+            ["192.0.2.7"],
+            id="Exchange",
+        ),
+        pytest.param(
+            "from EX1 (fe80::1%12) by EX2 (fe80::2%11) with mapi id 15.00; x",
+            ["fe80::1%12"],
+            id="Exchange, link-local",
+        ),
+        pytest.param(
+            "from mail.example.net ([192.0.2.7]) by lists.example (amavisd-new, port 10024) id 1; x",
+            ["192.0.2.7"],
+            id="amavis",
+        ),
+        pytest.param(
+            "from mx.example.net (mx.example.net. [192.0.2.7]) by mx.google.com with ESMTPS id 1; x",
+            ["192.0.2.7"],
+            id="Google",
+        ),
+        pytest.param(
+            "from imap (LHLO imap) (192.0.2.7) by imap with LMTP; x",
+            ["192.0.2.7"],
+            id="Zimbra LMTP",
+        ),
+        pytest.param(
+            "from mail ([192.0.2.7] verified) by r (CommuniGate Pro SMTP 6.3) id 1; x",
+            ["192.0.2.7"],
+            id="CommuniGate",
+        ),
+        pytest.param(
+            "from x (x [IPv6:::ffff:192.0.2.7]) by r (Postfix) id 1; x", ["192.0.2.7"], id="mapped"
+        ),
+        pytest.param(
+            "from feed.de (mail.feed.de [192.0.2.7]) by r; x", ["192.0.2.7"], id="hexadecimal name"
+        ),
+        pytest.param("from ([192.0.2.7]) by r with SMTP; x", ["192.0.2.7"], id="no name"),
+        pytest.param(
+            "from [172.18.0.3] (app [192.0.2.7]) by r (Postfix) id 1; x",
+            ["192.0.2.7"],
+            id="literal as HELO before host and address",
+        ),
+        pytest.param(
+            "from 192.0.2.7 (EHLO mail.example.net) (192.0.2.8) by r with SMTPS; x",
+            ["192.0.2.8", "192.0.2.7"],
+            id="either address may be the client's",
+        ),
+        pytest.param(
+            "from localhost (localhost [127.0.0.1]) (uid 1000) by r with SMTP; x",
+            ["127.0.0.1"],
+            id="loopback",
+        ),
+        pytest.param(
+            "from mail.example.net ([192.0.2.7]) by imap with LMTP id 1; x",
+            ["192.0.2.7"],
+            id="Dovecot LMTP over TCP",
+        ),
+    ],
+)
+def test_the_stamped_client_is_read(field: str, clients: list[str]) -> None:
+    assert read_clients(field) == tuple(ip_address(text) for text in clients)
+
+
+@pytest.mark.parametrize(
+    "field",
+    [
+        pytest.param(POSTFIX_LOCAL, id="Postfix report"),
+        pytest.param(POSTFIX_PICKUP, id="Postfix pickup"),
+        pytest.param("BY relay.example.com", id="upper case"),
+        pytest.param(
+            "from root by r with local (Exim 4.96) (envelope-from <>) id 1; x", id="Exim"
+        ),
+        pytest.param(
+            "from Debian-exim by r with local (Exim 4.96) id 1; x", id="Exim's own report"
+        ),
+        pytest.param("from u (helo=box) by r with local-esmtp (Exim 4.96) id 1; x", id="Exim -bs"),
+        pytest.param("(from root@localhost) by r (8.17.1/8.17.1/Submit) id 1; x", id="Sendmail"),
+        pytest.param(
+            "from localhost (localhost) by r (8.17.1/8.17.1) id 1; x", id="Sendmail's own report"
+        ),
+        pytest.param(
+            "from localhost (localhost) by r (8.11.6/8.11.6) with internal id 1; x",
+            id="older Sendmail's own report",
+        ),
+        pytest.param(
+            "from localhost (relay.example.com [local]) by r (OpenSMTPD) with ESMTPA id 1; x",
+            id="OpenSMTPD",
+        ),
+        pytest.param("from r ([unix socket]) by r (Cyrus v2.4) with LMTPA; x", id="Cyrus"),
+        pytest.param("from relay.example.com by r (Dovecot) with LMTP id 1; x", id="Dovecot"),
+        pytest.param("(qmail 123 invoked for bounce); 20 Nov 2026", id="qmail's own report"),
+        pytest.param("(qmail 123 invoked by uid 89); 20 Nov 2026", id="qmail-inject"),
+        pytest.param("(qmail 123 invoked by alias); 20 Nov 2026", id="qmail alias"),
+        pytest.param("(qmail 123 invoked from network); 20 Nov 2026", id="qmail-smtpd's queue"),
+        pytest.param("(nullmailer pid 77 invoked by uid 1000); x", id="nullmailer"),
+        pytest.param("(Haraka 5521 invoked for bounce); x", id="Haraka"),
+        pytest.param(
+            "from root (uid 0) (envelope-from r@h) id 1 by h (DragonFly ...); x", id="dma"
+        ),
+        pytest.param("from mail pickup service by WEB1 with Microsoft SMTPSVC; x", id="IIS"),
+    ],
+)
+def test_a_stamp_without_a_client_is_local(field: str) -> None:
+    assert read_clients(field) == ()
+
+
+@pytest.mark.parametrize(
+    "field",
+    [
+        pytest.param(
+            "from [127.0.0.1] (mx.example.net [192.0.2.7]) by r; x", id="literal as HELO"
+        ),
+        pytest.param("from 127.0.0.1 (unknown [192.0.2.7]) by r; x", id="address as HELO"),
+        pytest.param(
+            "from localhost (localhost [192.0.2.7]) by r; x", id="reverse name localhost"
+        ),
+        pytest.param("from x (127.0.0.1 [192.0.2.7]) by r; x", id="address as reverse name"),
+        pytest.param(
+            'from x (x [192.0.2.7]) (Client CN "localhost [127.0.0.1]") by r; x', id="certificate"
+        ),
+        pytest.param(
+            "from x (x [192.0.2.7]) (Authenticated sender: a [127.0.0.1]) by r; x", id="login"
+        ),
+        pytest.param(
+            "from mx.example.net ([192.0.2.7] helo=[127.0.0.1]) by r with esmtp (Exim 4.96); x",
+            id="literal as HELO to Exim",
+        ),
+        pytest.param(
+            "from [192.0.2.7] (helo=[127.0.0.1]) by r with esmtp (Exim 4.96); x",
+            id="literal as HELO to Exim, no reverse name",
+        ),
+        pytest.param(
+            "from [192.0.2.7] (helo=localhost ident=[127.0.0.1]) by r with esmtp (Exim 4.96); x",
+            id="address as ident to Exim",
+        ),
+        pytest.param(
+            "from x ([127.0.0.1]@mx.example.net [192.0.2.7]) by r; x", id="ident to Sendmail"
+        ),
+        pytest.param(
+            "from unknown (HELO [127.0.0.1]) (192.0.2.7) by r with SMTP; x", id="HELO to qmail"
+        ),
+        pytest.param(
+            "from localhost (HELO localhost) ([local]@192.0.2.7) by r with SMTP; x",
+            id="local socket as ident to qmail",
+        ),
+        pytest.param(
+            "from [127.0.0.1] (192.0.2.7) by EX with Microsoft SMTP Server; x", id="Exchange"
+        ),
+        pytest.param("from [192.0.2.7] (127.0.0.1) by r (chasquid) with ESMTPS; x", id="chasquid"),
+        pytest.param(
+            "from [192.0.2.7] ([127.0.0.1]) by r (chasquid) with ESMTPS; x", id="chasquid 2"
+        ),
+        pytest.param(
+            "from localhost (localhost) (x [192.0.2.7]) by r with SMTP; x", id="HELO as comment"
+        ),
+        pytest.param(
+            "from x ([127.0.0.1] helo=x@mx.example.net [192.0.2.7]) by r; x", id="long ident"
+        ),
+        pytest.param("from x ([127.0.0.1] helo=x@[192.0.2.7]) by r; x", id="ident, no host"),
+        pytest.param(
+            "from x (helo=y@mx.example.net [192.0.2.7]) by r with local; x",
+            id="Exim's word as ident",
+        ),
+        pytest.param(
+            "from x ([127.0.0.1]) by y (z [192.0.2.7]) by r with SMTP; x", id="own by clause"
+        ),
+        pytest.param(
+            "from x by y with local (z [192.0.2.7]) by r with SMTP; x", id="own with clause"
+        ),
+        pytest.param(
+            "from [192.0.2.7] ([local]) by r (chasquid) with ESMTPS; x", id="local as HELO"
+        ),
+    ],
+)
+def test_a_client_cannot_pass_for_an_own_host(field: str) -> None:
+    """The client's words (HELO, reverse name, ident, login) never hide its address 192.0.2.7."""
+    clients = read_clients(field)
+    assert clients is None or ip_address("192.0.2.7") in clients
+
+
+@pytest.mark.parametrize(
+    "field",
+    [
+        pytest.param("", id="empty"),
+        pytest.param(" \t", id="blank"),
+        pytest.param("from", id="nothing behind from"),
+        pytest.param("from x (x [192.0.2.7])", id="no by clause"),
+        pytest.param("from localhost by r with SMTP id 1; x", id="HELO only"),
+        pytest.param("from [127.0.0.1] by r with SMTP id 1; x", id="literal only"),
+        pytest.param("from [127.0.0.1] (helo) by r with SMTP; x", id="comment without address"),
+        pytest.param("from localhost (localhost) by r with ESMTP id 1; x", id="not Sendmail's"),
+        pytest.param("from x (unknown [unknown]) by r (Postfix); x", id="unknown client"),
+        pytest.param("from x (x [999.0.0.1]) by r; x", id="no address"),
+        pytest.param("from x (dead.beef) by r; x", id="hexadecimal host"),
+        pytest.param("from x y (z [10.0.0.5]) by r; x", id="two names"),
+        pytest.param("from x (z [10.0.0.5] by r; x", id="open comment"),
+        pytest.param("from x z [10.0.0.5]) by r; x", id="closed before opened"),
+        pytest.param("from x (z [10.0.0.5]) by r (Postfix; x", id="open comment at the end"),
+        pytest.param("from x (HELO y) by r with SMTP; x", id="HELO comment only"),
+        pytest.param("from x (z [10.0.0.5]) by r; " + "x" * 2_000, id="too long"),
+        pytest.param("(from u@host.example) by r; x", id="not localhost"),
+        pytest.param("(qmail 123 invoked by magic); x", id="not qmail's"),
+        pytest.param("id 1 by r; x", id="another clause first"),
+    ],
+)
+def test_an_unknown_form_is_not_guessed(field: str) -> None:
+    assert read_clients(field) is None
+
+
+WORDS = [
+    "from",
+    "by",
+    "with",
+    "id",
+    "(",
+    ")",
+    "[127.0.0.1]",
+    "x",
+    "helo=y",
+    "local",
+    "@",
+    " ",
+    "\\",
+]
+
+
+@given(st.text() | st.lists(st.sampled_from(WORDS)).map(" ".join))
+def test_any_text_is_read_without_raising(field: str) -> None:
+    clients = read_clients(field)
+    assert clients is None or isinstance(clients, tuple)
+
+
+@pytest.mark.parametrize(
+    "piece", ["(", "helo=a", "(helo=a ", "x@", "[1", "1.", "from (", "a)", "(x [1.1.1.1] helo="]
+)
+def test_a_hostile_field_costs_little(piece: str) -> None:
+    field = ("from x (" + piece * 2_000)[:1_990] + ") by r"
+    begun_s = time.process_time()
+    read_clients(field)
+    assert time.process_time() - begun_s < 0.2
+
+
+@given(
+    st.text(
+        alphabet=st.characters(codec="ascii", exclude_characters=" \t\r\n\v\f()\\\x1c\x1d\x1e\x1f")
+    )
+)
+def test_no_helo_changes_what_postfix_stamped(helo: str) -> None:
+    """Postfix replaces blanks and parentheses in the HELO name; all else may stand there."""
+    clients = read_clients(f"from {helo} (mx.example.net [192.0.2.7]) by r (Postfix) id 1; x")
+    assert clients is None or clients == (ip_address("192.0.2.7"),)
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("127.0.0.1", LOCALHOST),
+        ("IPv6:2001:DB8::1", ip_address("2001:db8::1")),
+        ("::ffff:127.0.0.1", LOCALHOST),
+        ("::1", ip_address("::1")),
+        ("", None),
+        ("localhost", None),
+        ("127.0.0.1:25", None),
+        ("IPv6:", None),
+    ],
+)
+def test_an_address_is_parsed(text: str, expected: IPAddress | None) -> None:
+    assert parse_address(text) == expected
+
+
+def test_an_address_is_own_by_its_network() -> None:
+    addresses = ["127.9.9.9", "::1", "10.0.0.255", "10.0.1.0", "::2"]
+    own = [is_own(ip_address(text), OWN) for text in addresses]
+    assert own == [True, True, True, False, False]
+    assert not is_own(LOCALHOST, ())
