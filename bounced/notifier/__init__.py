@@ -1,0 +1,1 @@
+"""Tells the author: collects due entries into notices, composes the mail, delivers it."""

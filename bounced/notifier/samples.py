@@ -1,0 +1,81 @@
+"""Makes up notices that use every word and every turn of the templates, to check and preview."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+
+from bounced.ledger.records import ClaimedNotice, Entry, EntryStrike
+from bounced.model import REASONS, Category, Reason
+
+AT = datetime(2026, 11, 20, 13, 3, tzinfo=UTC)
+MAX_NOTICES = 3
+MANY = 12
+
+
+def list_samples(language: str) -> list[ClaimedNotice]:
+    """Return notices of one case, first and last, and digests that hold every reason twice."""
+    every = [reason for reasons in REASONS.values() for reason in reasons]
+    singles = [
+        make_entry(reason, number=number)
+        for reason in (Reason.USER_UNKNOWN, Reason.SPF)
+        for number in (1, MAX_NOTICES)
+    ]
+    singles += [
+        make_entry(Reason.USER_UNKNOWN, strikes=MANY),
+        make_entry(Reason.USER_UNKNOWN, forwarded=True),
+    ]
+    digests = [
+        [make_entry(reason) for reason in every],
+        [make_entry(r, number=n, strikes=n) for r in every for n in (1, MAX_NOTICES)],
+    ]
+    return [make_notice(entries, language) for entries in (*([one] for one in singles), *digests)]
+
+
+def make_notice(entries: list[Entry], language: str) -> ClaimedNotice:
+    """Return a claimed notice of these entries."""
+    return ClaimedNotice(
+        notice="0123456789abcdef",
+        claim="sample",
+        author="anna.berger@bau.example",
+        message_id="0123456789abcdef.sample@bounce.example.com",
+        claimed_at=AT,
+        attempts=1,
+        language=language,
+        entries=tuple(entries),
+    )
+
+
+def make_entry(
+    reason: Reason, *, number: int = 1, strikes: int = 1, forwarded: bool = False
+) -> Entry:
+    """Return a case of this reason; its protocols differ where it has several strikes."""
+    category = _find_category(reason)
+    is_domain = category is Category.AUTH_FAILURE
+    return Entry(
+        case="fedcba9876543210",
+        subject="bau.example" if is_domain else f"{reason.value}@kunde.example",
+        category=category,
+        reason=reason,
+        number=number,
+        max_notices=MAX_NOTICES,
+        strikes=tuple(_make_strike(reason, n, forwarded=forwarded) for n in range(strikes)),
+        strikes_total=strikes + number - 1,
+    )
+
+
+def _make_strike(reason: Reason, nth: int, *, forwarded: bool) -> EntryStrike:
+    return EntryStrike(
+        recipient=f"{reason.value}@kunde.example",
+        failed_at=AT - timedelta(days=nth),
+        title=f"Lindenhof {14 - nth}",
+        sent_at=AT - timedelta(days=nth, minutes=20),
+        reference=f"2026-{14 - nth}",
+        url="https://protokolle.example/14",
+        reply="550 5.0.0 sample",
+        remote_mta="mx.kunde.example",
+        forwarded=forwarded,
+    )
+
+
+def _find_category(reason: Reason) -> Category:
+    return next(category for category, reasons in REASONS.items() if reason in reasons)
