@@ -1,0 +1,90 @@
+"""Puts the commands together and turns what goes wrong into one clear line and an exit code."""
+
+from __future__ import annotations
+
+import os
+import sys
+import traceback
+from collections.abc import Sequence
+
+import typer
+
+from bounced import __version__
+from bounced.cli import database, demo, keys, lists, messages, serve
+from bounced.cli.options import Exit
+from bounced.cli.output import complain
+from bounced.daemon import AlreadyServedError
+from bounced.model import BouncedError, ConfigError
+
+app = typer.Typer(
+    name="bounced",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+    help="Take bounces in, sort them, count them, and tell the author what to do.",
+)
+app.command()(serve.serve)
+app.command()(serve.check)
+app.command()(messages.classify)
+app.command()(messages.explain)
+app.command()(messages.ingest)
+app.add_typer(lists.reports_app, name="reports")
+app.add_typer(lists.cases_app, name="cases")
+app.add_typer(lists.notices_app, name="notices")
+app.add_typer(lists.quarantine_app, name="quarantine")
+app.add_typer(keys.keys_app, name="keys")
+app.command()(keys.sign)
+app.add_typer(database.db_app, name="db")
+app.command()(demo.demo)
+
+
+def _print_version(value: bool) -> None:
+    if value:
+        print(f"bounced {__version__}")  # noqa: T201 - the command line prints
+        raise typer.Exit
+
+
+@app.callback()
+def _main(
+    version: bool = typer.Option(
+        False, "--version", callback=_print_version, is_eager=True, help="Print the version."
+    ),
+) -> None:
+    """Take bounces in, sort them, count them, and tell the author what to do."""
+
+
+_TYPER_USAGE = 2
+_CODES: tuple[tuple[type[Exception], Exit], ...] = (
+    (AlreadyServedError, Exit.LATER),
+    (ConfigError, Exit.CONFIG),
+    (BouncedError, Exit.IO),
+    (OSError, Exit.IO),
+)
+"""Which exit code an error has: the first that fits."""
+
+
+def run(arguments: Sequence[str]) -> int:
+    """Run one command; return its exit code."""
+    try:
+        app(list(arguments))
+    except SystemExit as end:
+        return Exit.USAGE if end.code == _TYPER_USAGE else int(end.code or Exit.OK)
+    except BrokenPipeError:
+        # The reader of our output has gone; spare it the interpreter's complaint at exit.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    except Exception as error:  # noqa: BLE001 - the rim: every error gets its line and its code
+        return _fail(error)
+    return Exit.OK
+
+
+def _fail(error: Exception) -> Exit:
+    code = next((code for kind, code in _CODES if isinstance(error, kind)), Exit.BUG)
+    if code is Exit.BUG:
+        traceback.print_exception(error)
+        complain("this is a bug: please report it with the lines above")
+        return code
+    for line in str(error).splitlines():
+        complain(line)
+    return code

@@ -1,0 +1,121 @@
+"""`bounced serve` and `bounced check`."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import socket
+from collections.abc import Callable, Iterator
+
+import typer
+
+from bounced import logs
+from bounced.cli.options import ConfigOption, Exit, load
+from bounced.cli.output import say
+from bounced.config import Settings, find_config_file, list_warnings
+from bounced.daemon import Daemon, make_composer
+from bounced.keyfile import find_keys_file, read_keys, read_secret
+from bounced.ledger.engine import Ledger, newest_version
+from bounced.model import BouncedError
+from bounced.parser.rulecheck import check_examples
+from bounced.parser.ruleset import parse_rules
+from bounced.processor.rule_files import read_rule_files
+
+
+def serve(config: ConfigOption = None) -> None:
+    """Run the daemon: take bounces in, count them, tell the authors.
+
+    SIGTERM stops it within ten seconds, SIGHUP reloads configuration, rules, templates and keys.
+    """
+    settings = load(config)
+    logs.configure(settings.log)
+    path = find_config_file(config, os.environ)
+    daemon = Daemon(settings, config_path=path)
+    with daemon.hold_database():
+        asyncio.run(daemon.serve(lambda: load(config)))
+
+
+def check(config: ConfigOption = None) -> None:
+    """Say what would run and what is wrong: configuration, rules, templates, database, keys.
+
+    Changes nothing. Exits 78 when something is wrong.
+    """
+    settings = load(config)
+    say(f"ok       configuration: {find_config_file(config, os.environ) or 'built-in defaults'}")
+    wrong = False
+    for name, test in _TESTS.items():
+        try:
+            for line in test(settings):
+                say(f"ok       {name}: {line}")
+        except (BouncedError, OSError) as error:
+            wrong = True
+            for line in str(error).splitlines():
+                say(f"wrong    {name}: {line}")
+    for warning in list_warnings(settings):
+        say(f"warning  {warning}")
+    if wrong:
+        raise typer.Exit(Exit.CONFIG)
+
+
+def _check_rules(settings: Settings) -> Iterator[str]:
+    files = read_rule_files(settings.rules.directories)
+    rules = parse_rules(files)
+    problems = check_examples(rules)
+    if problems:
+        raise BouncedError("\n".join(problems))
+    yield f"{len(files)} files, every example is won by its own rule"
+
+
+def _check_templates(settings: Settings) -> Iterator[str]:
+    make_composer(settings).check()
+    yield f"{settings.notices.templates_directory or 'built in'}, every text renders"
+
+
+def _check_database(settings: Settings) -> Iterator[str]:
+    ledger = Ledger(settings.database.url)
+    try:
+        version = ledger.find_version()
+        if version is None:
+            yield "empty; the schema is created at the first start"
+        elif version != newest_version():
+            raise BouncedError(
+                f"schema {version}, needed {newest_version()}: `bounced db upgrade`"
+            )
+        else:
+            yield f"{ledger.engine.url.render_as_string(hide_password=True)}, schema {version}"
+    finally:
+        ledger.close()
+
+
+def _check_keys(settings: Settings) -> Iterator[str]:
+    database = Ledger(settings.database.url)
+    path = find_keys_file(settings, database.file)
+    database.close()
+    if settings.return_path.keys_file is None and not path.exists():
+        yield f"{path} is made at the first start"
+        return
+    ring = read_keys(path)
+    yield f"{path}, {len(ring.keys)} keys, signing with {ring.signing.key_id!r}"
+
+
+def _check_relay(settings: Settings) -> Iterator[str]:
+    relay = settings.relay
+    if relay.password_file is not None:
+        read_secret(relay.password_file, "relay.password_file")
+    if not relay.host:
+        yield f"none: notices go to the Maildir {relay.maildir}"
+        return
+    try:
+        socket.create_connection((relay.host, relay.port), timeout=5).close()
+    except OSError as error:
+        raise BouncedError(f"{relay.host}:{relay.port} cannot be reached: {error}") from None
+    yield f"{relay.host}:{relay.port} answers, security {relay.security}"
+
+
+_TESTS: dict[str, Callable[[Settings], Iterator[str]]] = {
+    "rules": _check_rules,
+    "templates": _check_templates,
+    "database": _check_database,
+    "keys": _check_keys,
+    "relay": _check_relay,
+}
