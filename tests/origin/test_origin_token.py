@@ -6,8 +6,10 @@ import base64
 import hashlib
 import hmac
 import re
+import time
 from datetime import date
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -27,7 +29,7 @@ from bounced.origin.token import (
     seal,
 )
 
-NOTE = Path(__file__).parents[2] / "docs" / "decisions" / "2026-11-21-token-format.md"
+GUIDE = Path(__file__).parents[2] / "docs" / "integrate.md"
 VECTOR = re.compile(r"\| `(.)` \| `(.)` \| `(\w+)` \| `(\w+)` \| (\d+) \| `(\w+)` \|")
 
 CREATED_ON = date(2026, 11, 1)
@@ -49,11 +51,21 @@ def reopen(text: str, *, today: int = TODAY, ttl_days: int = 14) -> Token | Toke
 
 
 def test_the_published_vectors_are_sealed_to_the_letter() -> None:
-    rows = VECTOR.findall(NOTE.read_text(encoding="utf-8"))
+    rows = VECTOR.findall(GUIDE.read_text(encoding="utf-8"))
     assert len(rows) == 3
     for type_, key_id, secret, id_, day, token in rows:
         key = Key(key_id, bytes.fromhex(secret), CREATED_ON)
         assert seal(TokenType(type_), bytes.fromhex(id_), int(day), key) == token
+
+
+def test_an_application_that_follows_the_guide_makes_the_same_return_path() -> None:
+    guide = GUIDE.read_text(encoding="utf-8")
+    example = guide.split("```python\n")[1].split("```")[0]
+    names: dict[str, Any] = {}
+    exec(example, names)
+    before = int(time.time() // 86400)
+    made = names["return_path"](NEW.key_id, NEW.secret, ID8).removesuffix("@bounce.example.com")
+    assert made in {seal(TokenType.SEND, ID8, day, NEW) for day in (before, before + 1)}
 
 
 def test_the_mac_is_what_the_design_writes() -> None:
