@@ -147,6 +147,7 @@ class Intake:
             mail_from=mail_from,
             token_type=token.type if token else None,
             token_id=token.hex_id if token else None,
+            token_day=token.day if token else None,
         )
 
 

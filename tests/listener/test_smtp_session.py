@@ -69,6 +69,7 @@ async def test_a_report_carries_what_the_door_saw_and_nothing_is_added_to_the_me
         mail_from="a@example.net",
         token_type=TokenType.SEND,
         token_id="0123456789abcdef",
+        token_day=20778,
     )
     assert site.store.reports == [expected]
     assert named(lines, "report_received") == [

@@ -1,0 +1,55 @@
+"""What this machine must have for the mail-server tests, and what happens where it has not."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+from typing import NoReturn
+
+import pytest
+
+from tests.mta.exim import UNPACKED as EXIM
+from tests.mta.postfix import MASTER as POSTFIX
+
+REQUIRE_VARIABLE = "BOUNCED_REQUIRE_MTA"
+"""Set to 1 where the servers are known to be installed: a test that lacks one fails there."""
+
+
+def need_namespace() -> None:
+    """Skip the test where no mount namespace can be made."""
+    if os.geteuid() != 0:
+        _lack("root, for a mount namespace")
+    unshare = shutil.which("unshare")
+    if unshare is None:
+        _lack("unshare")
+    if subprocess.run((unshare, "--mount", "true"), check=False, capture_output=True).returncode:
+        _lack("the right to make a mount namespace")
+
+
+def need_postfix() -> None:
+    """Skip the test where Postfix cannot be run."""
+    need_namespace()
+    if not POSTFIX.is_file():
+        _lack("Postfix (tests/mta/install-servers)")
+
+
+def need_exim() -> None:
+    """Skip the test where Exim cannot be run."""
+    need_namespace()
+    if not (EXIM / ".ready").is_file():
+        _lack("Exim (tests/mta/install-servers)")
+
+
+def need_systemd_analyze() -> str:
+    """Return systemd-analyze; skip the test where it is missing, also in a build that needs all.
+
+    The mail servers can be installed anywhere, an init system cannot.
+    """
+    return shutil.which("systemd-analyze") or pytest.skip("systemd-analyze is missing")
+
+
+def _lack(what: str) -> NoReturn:
+    if os.environ.get(REQUIRE_VARIABLE) == "1":
+        pytest.fail(f"{REQUIRE_VARIABLE}=1, but this machine lacks {what}")
+    pytest.skip(f"lacks {what}")

@@ -1,0 +1,102 @@
+"""`bounced serve` as an operator starts it: a configuration file, a process, its log on stderr."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import subprocess
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from tests.e2e.process import ServeProcess
+from tests.mta.network import LOOPBACK
+
+BOUNCE_DOMAIN = "bounce.example.com"
+"""The domain of the recipes in deploy/."""
+LMTP_DOMAIN = "lmtp.example.test"
+AUTHOR_DOMAIN = "authors.example.test"
+MAILBOX = "bounces"
+
+_CONFIGURATION = """\
+[smtp]
+listen = ["{address}:0"]
+lmtp_listen = ["{address}:0"]
+own_relays = ["{address}/32"]
+[return_path]
+domains = ["{bounce_domain}", "{lmtp_domain}"]
+mailboxes = ["{mailbox}"]
+[authors]
+domains = ["{author_domain}"]
+[database]
+url = "sqlite:///{folder}/bounced.db"
+[notices]
+digest_window = "1s"
+sender = "support@app.example.test"
+language = "en"
+[relay]
+host = "{address}"
+port = {relay_port}
+security = "none"
+[http]
+listen = "{address}:0"
+[log]
+format = "json"
+"""
+
+
+@dataclass(frozen=True)
+class Daemon:
+    """A running daemon, reached by its sockets and its command line only."""
+
+    config: Path
+    smtp_port: int
+    lmtp_port: int
+
+    def run_command(self, *arguments: str) -> str:
+        """Run `bounced …` beside the daemon; returns its standard output."""
+        done = subprocess.run(
+            (sys.executable, "-m", "bounced", *arguments, "--config", self.config),
+            check=True,
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+        return done.stdout
+
+    def list(self, what: str) -> list[dict[str, Any]]:
+        """Return the rows of `bounced WHAT list --json`."""
+        lines = self.run_command(what, "list", "--json").splitlines()
+        return [json.loads(line) for line in lines]
+
+    def sign(self, author: str, *recipients: str) -> str:
+        """Register a send; returns its return path."""
+        options = (option for recipient in recipients for option in ("--recipient", recipient))
+        return self.run_command("sign", "--author", author, *options).strip()
+
+
+@contextlib.contextmanager
+def run_daemon(folder: Path, relay_port: int) -> Iterator[Daemon]:
+    """Start `bounced serve` on free ports; at the end it must stop in good order."""
+    config = folder / "config.toml"
+    config.write_text(
+        _CONFIGURATION.format(
+            address=LOOPBACK,
+            bounce_domain=BOUNCE_DOMAIN,
+            lmtp_domain=LMTP_DOMAIN,
+            author_domain=AUTHOR_DOMAIN,
+            mailbox=MAILBOX,
+            folder=folder,
+            relay_port=relay_port,
+        )
+    )
+    with ServeProcess(config) as process:
+        started = process.wait_for("started")
+        yield Daemon(config, _read_port(started["smtp"]), _read_port(started["lmtp"]))
+        assert process.stop() == 0
+        assert process.strays == []
+
+
+def _read_port(addresses: list[str]) -> int:
+    return int(addresses[0].rpartition(":")[2])

@@ -1,0 +1,195 @@
+"""The recipes of deploy/, run by real mail servers and attacked from outside."""
+
+from __future__ import annotations
+
+import re
+import smtplib
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from bounced.origin.why import Why
+from tests.mta.daemon import AUTHOR_DOMAIN, BOUNCE_DOMAIN, MAILBOX, Daemon
+from tests.mta.exim import RunningExim
+from tests.mta.network import LOOPBACK, wait_for
+from tests.mta.postfix import Postfix, RunningPostfix
+from tests.mta.receiver import Receiver
+from tests.mta.refusals import DOMAIN
+
+DEPLOY = Path(__file__).parents[2] / "deploy"
+OUTSIDE = "127.0.0.9"
+"""An address that is in nobody's mynetworks here."""
+CLIENT_NAME = "client.example.net"
+STRANGER = f"stranger@{DOMAIN}"
+NOTHING = ""
+TOKEN = "s" + "a2" * 15
+
+Front = RunningPostfix | RunningExim
+
+_FORGED_REPORT = """\
+From: MAILER-DAEMON@mx.example.net
+To: {bounce_recipient}
+Subject: Undelivered Mail Returned to Sender
+MIME-Version: 1.0
+Content-Type: multipart/report; report-type=delivery-status; boundary="b"
+
+--b
+Content-Type: text/plain
+
+<{recipient}>: 550 5.1.1 User unknown
+--b
+Content-Type: message/delivery-status
+
+Reporting-MTA: dns; mx.example.net
+
+Final-Recipient: rfc822; {recipient}
+Action: failed
+Status: 5.1.1
+Diagnostic-Code: smtp; 550 5.1.1 User unknown
+--b
+Content-Type: message/rfc822
+
+From: {author}
+To: {recipient}
+Subject: Protocol
+X-Protocol-Author: {author}
+
+text
+--b--
+"""
+
+
+@pytest.fixture(scope="module")
+def recipe_postfix(
+    postfix_installed: None, resolver: str, mail_exchanger: Receiver, daemon: Daemon
+) -> Iterator[RunningPostfix]:
+    """A Postfix set up by deploy/postfix; only the listener's port is changed."""
+    recipe = DEPLOY / "postfix"
+    settings = dict(re.findall(r"^(\w+) = (.+)$", (recipe / "main.cf").read_text(), re.MULTILINE))
+    files = {path.name: path.read_text() for path in recipe.glob("bounced_*")}
+    transport = files["bounced_transport"]
+    files["bounced_transport"] = transport.replace("]:8025", f"]:{daemon.smtp_port}")
+    assert files["bounced_transport"] != transport
+    with Postfix(resolver, mail_exchanger.port, settings, files).run() as running:
+        yield running
+
+
+@pytest.fixture(params=["recipe_postfix", "exim"])
+def front(request: pytest.FixtureRequest) -> Front:
+    """Each mail server that deploy/ has a recipe for; `exim` is always set up by it."""
+    server: Front = request.getfixturevalue(request.param)
+    return server
+
+
+def _ask(port: int, client: str, sender: str, recipient: str) -> str:
+    """Return the reply to RCPT, `250` or code and enhanced code; nothing is delivered."""
+    with smtplib.SMTP(LOOPBACK, port, CLIENT_NAME, source_address=(client, 0)) as session:
+        session.ehlo()
+        session.mail(sender)
+        code, text = session.rcpt(recipient)
+        return " ".join((str(code), *text.decode().split()[:1])) if code >= 400 else str(code)
+
+
+def _forge(port: int, sender: str, bounce_recipient: str, recipient: str) -> str:
+    """Deliver a report that no server made, from outside; returns the author it speaks to."""
+    author = f"{recipient.partition('@')[0]}@{AUTHOR_DOMAIN}"
+    content = _FORGED_REPORT.format(
+        bounce_recipient=bounce_recipient, recipient=recipient, author=author
+    )
+    with smtplib.SMTP(LOOPBACK, port, CLIENT_NAME, source_address=(OUTSIDE, 0)) as session:
+        session.sendmail(sender, bounce_recipient, content)
+    return author
+
+
+def _wait_for_report(daemon: Daemon, recipient: str) -> dict[str, Any]:
+    """Return the processed or quarantined report that speaks of a recipient."""
+
+    def look() -> dict[str, Any] | None:
+        rows = (row for row in daemon.list("reports") if row["state"] != "stored")
+        return next((row for row in rows if recipient in str(row["recipients"])), None)
+
+    return wait_for(f"the report on {recipient}", look)
+
+
+@pytest.mark.mta
+@pytest.mark.parametrize(
+    ("client", "sender", "recipient", "reply"),
+    [
+        pytest.param(OUTSIDE, NOTHING, f"{TOKEN}@{BOUNCE_DOMAIN}", "250", id="token"),
+        pytest.param(OUTSIDE, NOTHING, f"{TOKEN.upper()}@{BOUNCE_DOMAIN}", "250", id="capitals"),
+        pytest.param(OUTSIDE, STRANGER, f"{TOKEN}@{BOUNCE_DOMAIN}", "250", id="any-sender"),
+        pytest.param(
+            OUTSIDE, NOTHING, f"prvs=0123456789={TOKEN}@{BOUNCE_DOMAIN}", "250", id="batv"
+        ),
+        pytest.param(OUTSIDE, NOTHING, f"{TOKEN[:-1]}@{BOUNCE_DOMAIN}", "550 5.1.1", id="short"),
+        pytest.param(OUTSIDE, NOTHING, f"{TOKEN}1@{BOUNCE_DOMAIN}", "550 5.1.1", id="long"),
+        pytest.param(OUTSIDE, NOTHING, f"x{TOKEN[1:]}@{BOUNCE_DOMAIN}", "550 5.1.1", id="no-type"),
+        pytest.param(OUTSIDE, NOTHING, f"{MAILBOX}@{BOUNCE_DOMAIN}", "250", id="plain"),
+        pytest.param(OUTSIDE, STRANGER, f"{MAILBOX}@{BOUNCE_DOMAIN}", "550 5.7.1", id="chatter"),
+        pytest.param(OUTSIDE, NOTHING, f"max@{BOUNCE_DOMAIN}", "550 5.1.1", id="unknown"),
+        pytest.param(OUTSIDE, STRANGER, f"postmaster@{BOUNCE_DOMAIN}", "250", id="postmaster"),
+        pytest.param(
+            OUTSIDE,
+            f"{TOKEN}@{BOUNCE_DOMAIN}",
+            f"postmaster@{BOUNCE_DOMAIN}",
+            "550 5.7.1",
+            id="our-sender-outside",
+        ),
+        pytest.param(LOOPBACK, f"{TOKEN}@{BOUNCE_DOMAIN}", STRANGER, "250", id="our-sender"),
+    ],
+)
+def test_the_recipe_answers_at_rcpt(
+    front: Front, client: str, sender: str, recipient: str, reply: str
+) -> None:
+    assert _ask(front.port, client, sender, recipient) == reply
+
+
+@pytest.mark.mta
+def test_a_forged_report_to_the_plain_mailbox_ends_in_quarantine(
+    front: Front, daemon: Daemon
+) -> None:
+    victim = f"victim.{front.port}@{DOMAIN}"
+    author = _forge(front.port, NOTHING, f"{MAILBOX}@{BOUNCE_DOMAIN}", victim)
+
+    report = _wait_for_report(daemon, victim)
+
+    assert (report["state"], report["trust"]) == ("quarantined", "none")
+    assert report["why"] == Why.RECEIVED_FROM_OUTSIDE
+    assert OUTSIDE in report["detail"]
+    assert [case for case in daemon.list("cases") if case["author"] == author] == []
+    assert front.queue() == []
+
+
+@pytest.mark.mta
+def test_a_forged_token_neither_counts_nor_makes_backscatter(
+    front: Front, daemon: Daemon, mail_exchanger: Receiver
+) -> None:
+    victim = f"token.victim.{front.port}@{DOMAIN}"
+    author = _forge(front.port, STRANGER, f"{TOKEN}@{BOUNCE_DOMAIN}", victim)
+
+    report = _wait_for_report(daemon, victim)
+
+    assert (report["state"], report["trust"]) == ("quarantined", "none")
+    assert report["why"] == Why.UNKNOWN_LOCAL_PART
+    assert [case for case in daemon.list("cases") if case["author"] == author] == []
+    assert front.queue() == []
+    assert mail_exchanger.find(STRANGER) is None
+
+
+@pytest.mark.mta
+def test_a_signed_return_path_counts_wherever_the_report_comes_from(
+    front: Front, daemon: Daemon
+) -> None:
+    recipient = f"customer.{front.port}@{DOMAIN}"
+    author = f"customer.{front.port}@{AUTHOR_DOMAIN}"
+    return_path = daemon.sign(author, recipient)
+
+    _forge(front.port, NOTHING, return_path, recipient)
+    report = _wait_for_report(daemon, recipient)
+
+    assert (report["state"], report["trust"]) == ("processed", "signed")
+    assert [case["subject"] for case in daemon.list("cases") if case["author"] == author] == [
+        recipient
+    ]
