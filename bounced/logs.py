@@ -8,9 +8,11 @@ from __future__ import annotations
 
 import hashlib
 import logging
+import re
 import sys
 from collections.abc import Mapping, MutableMapping
 from dataclasses import dataclass
+from datetime import datetime
 from enum import StrEnum
 from typing import Any, TextIO
 
@@ -21,7 +23,8 @@ from bounced.model import split_address
 
 _IDS = frozenset({"report", "send", "case", "notice", "author"})
 _ADDRESS_KEYS = frozenset({"author", "recipient", "subject", "sender"})
-_TEXT_KEYS = frozenset({"detail", "error", "exception", "message"})
+_TEXT_KEYS = frozenset({"detail", "error", "exception", "message", "reply"})
+_ADDRESS_IN_TEXT = re.compile(r"""[^\s<>"'(),;:\[\]]+@[^\s<>"'(),;:\[\]]*[\w-]""")
 
 
 class Event(StrEnum):
@@ -135,9 +138,14 @@ EVENTS: Mapping[Event, EventShape] = {
 
 
 def emit(event: Event, **fields: object) -> None:
-    """Write one line of `event` with `fields` (None is left out); a wrong key is a bug."""
+    """Write one line of `event`; None is left out unless the key is required.
+
+    A wrong key is a bug.
+    """
     shape = EVENTS[event]
-    line = {key: value for key, value in fields.items() if value is not None}
+    line = {
+        key: value for key, value in fields.items() if value is not None or key in shape.required
+    }
     structlog.get_logger().log(shape.level, event.value, **line)
 
 
@@ -159,7 +167,10 @@ def configure(settings: LogSettings, stream: TextIO | None = None) -> None:
     render: list[Any] = (
         [structlog.dev.ConsoleRenderer(colors=out.isatty())]
         if console
-        else [structlog.processors.format_exc_info, structlog.processors.JSONRenderer(default=str)]
+        else [
+            structlog.processors.format_exc_info,
+            structlog.processors.JSONRenderer(default=_write_value),
+        ]
     )
     structlog.configure(
         processors=[
@@ -178,6 +189,10 @@ def configure(settings: LogSettings, stream: TextIO | None = None) -> None:
     root.handlers[:] = [_LibraryHandler()]
     root.setLevel(logging.WARNING)
     logging.getLogger("mail.log").setLevel(logging.ERROR)  # aiosmtpd's own logger
+    # flufl.bounce logs what it raises; the parser contains that and notes it in the report.
+    logging.getLogger("flufl.bounce").setLevel(logging.CRITICAL + 1)
+    # A job that takes longer than its beat is no news.
+    logging.getLogger("apscheduler").setLevel(logging.ERROR)
     logging.captureWarnings(capture=True)
 
 
@@ -188,11 +203,24 @@ class _LibraryHandler(logging.Handler):
         emit(
             Event.LIBRARY_MESSAGE,
             logger=record.name,
-            message=record.getMessage(),
+            message=_read_message(record),
             exception=logging.Formatter().formatException(record.exc_info)
             if record.exc_info
             else None,
         )
+
+
+def _read_message(record: logging.LogRecord) -> str:
+    """Return what a library says, even where its format and its values do not fit."""
+    try:
+        return record.getMessage()
+    except (TypeError, ValueError, KeyError):
+        return str(record.msg)
+
+
+def _write_value(value: object) -> str:
+    """Write what JSON has no form for; times as RFC 3339."""
+    return value.isoformat() if isinstance(value, datetime) else str(value)
 
 
 class _Masker:
@@ -207,15 +235,18 @@ class _Masker:
         if self._form == "full":
             return line
         for key in _ADDRESS_KEYS & line.keys():
-            line[key] = self._mask(str(line[key]))
+            value = str(line[key])
+            if key != "subject" or "@" in value:  # a sender domain is nobody's address
+                line[key] = self._mask(value)
         for key in _TEXT_KEYS & line.keys():
-            line[key] = " ".join(
-                self._mask(word) if "@" in word else word for word in str(line[key]).split(" ")
-            )
+            line[key] = _ADDRESS_IN_TEXT.sub(lambda found: self._mask(found[0]), str(line[key]))
         return line
 
     def _mask(self, address: str) -> str:
         local, domain = split_address(address)
         if self._form == "hashed":
-            return "sha256:" + hashlib.sha256(address.lower().encode()).hexdigest()[:16]
-        return f"{local[:1]}***@{domain}" if local else domain
+            return (
+                "sha256:"
+                + hashlib.sha256(address.lower().encode("utf-8", "replace")).hexdigest()[:16]
+            )
+        return f"{local[:1]}***@{domain}" if domain else f"{local[:1]}***"

@@ -1,0 +1,233 @@
+"""Finds the delivery-status fields of a report and tells what each recipient's say; total.
+
+RFC 3464 §2 (fields), RFC 6533 §4 (the international form).
+"""
+
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+from bounced.model import Action, RecipientFacts, Reply
+from bounced.parser.evidence import choose_fuller, make_reply, says_something, without_repeats
+from bounced.parser.fields import (
+    is_address,
+    parse_host,
+    parse_recipient,
+    parse_status,
+    parse_typed,
+)
+from bounced.parser.headers import Fields, read_fields
+from bounced.parser.human import HumanText
+from bounced.parser.mime import Message, Part
+from bounced.parser.passages import split_quoted
+
+MAX_RECIPIENTS = 1_000
+
+_TYPES = ("message/delivery-status", "message/global-delivery-status")
+_MAY_BE_MISTYPED = ("text/plain", "application/octet-stream", "text/rfc822-headers", "text/html")
+_RECIPIENT_FIELDS = ("final-recipient", "original-recipient", "x-actual-recipient")
+_OUTCOME_FIELDS = ("action", "status", "diagnostic-code", "remote-mta")
+_MISTYPED = re.compile(
+    r"^Final-Recipient[ \t]*:.*\n(?:.*\n){0,12}?(?:Action|Status|Diagnostic-Code)[ \t]*:"
+    r"|^(?:Action|Status)[ \t]*:.*\n(?:.*\n){0,12}?Final-Recipient[ \t]*:",
+    re.MULTILINE | re.IGNORECASE,
+)
+_EMPTY_LINES = re.compile(r"\n(?:[ \t]*\n)+")
+_NEXT_RECIPIENT = re.compile(r"^(?=Final-Recipient[ \t]*:)", re.MULTILINE | re.IGNORECASE)
+_ACTIONS = {
+    "fail": Action.FAILED,
+    "delay": Action.DELAYED,
+    "deliver": Action.DELIVERED,
+    "relay": Action.RELAYED,
+    "expand": Action.EXPANDED,
+}
+_BY_CLASS = {"5": Action.FAILED, "4": Action.DELAYED, "2": Action.DELIVERED}
+
+
+@dataclass(frozen=True, slots=True)
+class StatusPart:
+    """The delivery-status fields of one message."""
+
+    parts: tuple[int, ...]
+    """Numbers of the parts that hold them."""
+    about_message: Fields
+    """Per-message fields (RFC 3464 §2.2)."""
+    groups: tuple[tuple[int, Fields], ...]
+    """Part number and per-recipient fields (RFC 3464 §2.3) of each recipient."""
+
+
+def find_status(message: Message) -> StatusPart | None:
+    """Return the delivery-status fields, also of parts with a wrong type; None without any."""
+    texts = [(part.number, part.text) for part in message.parts if part.content_type in _TYPES]
+    if not texts:
+        texts = list(_find_mistyped(message.parts))
+    if not texts:
+        return None
+    about: dict[str, tuple[str, ...]] = {}
+    groups: list[tuple[int, Fields]] = []
+    for number, text in texts:
+        for fields in _read_groups(text):
+            if any(name in fields for name in _RECIPIENT_FIELDS):
+                groups.append((number, fields))
+            else:
+                about = {**fields.values, **about}
+            if "reporting-mta" in fields:
+                about = {**about, **fields.values}
+    numbers = tuple(number for number, _ in texts)
+    return StatusPart(numbers, Fields(about), tuple(groups[:MAX_RECIPIENTS]))
+
+
+def _find_mistyped(parts: Sequence[Part]) -> Iterator[tuple[int, str]]:
+    """Yield parts of another type that hold the fields, outside of a quoted message."""
+    for part in parts:
+        if part.content_type in _MAY_BE_MISTYPED and _MISTYPED.search(part.text):
+            own, _ = split_quoted(part.text)
+            if _MISTYPED.search(own):
+                yield part.number, own
+
+
+def _read_groups(text: str) -> Iterator[Fields]:
+    """Yield the groups of fields; a recipient torn apart by empty lines is put together again."""
+    held: Fields | None = None
+    for block in _split_blocks(text):
+        fields = read_fields(block)
+        if not fields:
+            continue
+        if held is not None and _is_rest(held, fields):
+            held = Fields({**fields.values, **held.values})
+            continue
+        if held is not None:
+            yield held
+        held = fields
+    if held is not None:
+        yield held
+
+
+def _split_blocks(text: str) -> Iterator[str]:
+    for block in _EMPTY_LINES.split(text):
+        pieces = _NEXT_RECIPIENT.split(block)
+        if len(pieces) <= 2:  # noqa: PLR2004 -- before and after the only Final-Recipient
+            yield block
+        else:
+            yield pieces[0] + pieces[1]
+            yield from pieces[2:]
+
+
+def _is_rest(held: Fields, fields: Fields) -> bool:
+    """Tell whether `fields` go on the recipient of `held`: one has the name, one the outcome."""
+    named = [any(name in each for name in _RECIPIENT_FIELDS) for each in (held, fields)]
+    told = [any(name in each for name in _OUTCOME_FIELDS) for each in (held, fields)]
+    if named == [True, False]:
+        return told == [False, True] or (told[1] and not set(fields.values) & set(held.values))
+    return named == [False, True] and told == [True, False]
+
+
+def read_recipients(status: StatusPart, texts: Sequence[HumanText]) -> tuple[RecipientFacts, ...]:
+    """Return the facts of each recipient that has an address; one told twice counts once."""
+    groups = {
+        (number, tuple(group.values.items())): (number, group) for number, group in status.groups
+    }
+    found = [
+        _read_recipient(number, group, texts, only=len(groups) == 1)
+        for number, group in groups.values()
+    ]
+    return tuple(facts for facts in found if facts.recipient is not None)
+
+
+def read_nameless(status: StatusPart, texts: Sequence[HumanText]) -> tuple[RecipientFacts, ...]:
+    """Return the outcome that a report tells without saying whose it is: one entry at most.
+
+    A signed return path may know the recipient all the same (DESIGN §5.5).
+    """
+    # Without a recipient's name, its fields stand among those of the message.
+    groups = [*status.groups, *((number, status.about_message) for number in status.parts[:1])]
+    for number, group in groups:
+        if any(name in group for name in _OUTCOME_FIELDS):
+            return (_read_recipient(number, group, texts, only=True),)
+    return ()
+
+
+def _read_recipient(
+    number: int, group: Fields, texts: Sequence[HumanText], *, only: bool
+) -> RecipientFacts:
+    final, original = _read_addresses(group)
+    if original is None:
+        original = _find_original(final, texts)
+    status = parse_status(group.first("status") or "")
+    remote = parse_host(group.first("remote-mta") or "")
+    addresses = {address.lower() for address in (final, original) if address}
+    told = _read_own_replies(number, group, remote)
+    replies = _gather(told, texts, addresses, remote, only=only)
+    return RecipientFacts(
+        final_recipient=final,
+        original_recipient=original,
+        action=_read_action(group, status),
+        status=status,
+        smtp_code=replies[0].smtp_code if replies else None,
+        remote_mta=remote,
+        diagnostic_code=group.first("diagnostic-code") or None,
+        replies=replies,
+    )
+
+
+def _read_addresses(group: Fields) -> tuple[str | None, str | None]:
+    """Return final and original recipient (RFC 3464 §2.3.1, §2.3.2)."""
+    final = parse_recipient(group.first("final-recipient") or "")
+    original = parse_recipient(group.first("original-recipient") or "")
+    # Actually, Sendmail names the address after aliasing in a field of its own.
+    actual = parse_recipient(group.first("x-actual-recipient") or "")
+    if actual and is_address(actual) and actual != final:
+        original, final = original or final, actual
+    if final and original and is_address(original) and not is_address(final):
+        final = None
+    return final, original
+
+
+def _find_original(final: str | None, texts: Sequence[HumanText]) -> str | None:
+    """Return the address before redirection, which Exim and Sendmail tell in the text only."""
+    if final is None:
+        return None
+    name = final.lower()
+    passages = (passage for text in texts for passage in text.find_passages({name}))
+    return next((passage.original for passage in passages if passage.original), None)
+
+
+def _read_action(group: Fields, status: str | None) -> Action | None:
+    """Return the Action field's value, else what the status class says (RFC 3464 §2.3.3)."""
+    written = (group.first("action") or "").strip().lower()
+    for beginning, action in _ACTIONS.items():
+        if written.startswith(beginning):
+            return action
+    return _BY_CLASS[status[0]] if status else Action.FAILED
+
+
+def _read_own_replies(number: int, group: Fields, remote: str | None) -> list[Reply]:
+    found = [
+        make_reply(said, f"part {number}, {label}", host=remote)
+        for label in ("Diagnostic-Code", "X-Supplementary-Info")
+        for value in group.every(label.lower())
+        if (said := parse_typed(value)[1])
+    ]
+    return [reply for reply in found if reply is not None]
+
+
+def _gather(
+    told: Sequence[Reply],
+    texts: Sequence[HumanText],
+    addresses: set[str],
+    remote: str | None,
+    *,
+    only: bool,
+) -> tuple[Reply, ...]:
+    """Order all replies on one recipient, the most decisive first."""
+    named = [reply for text in texts for reply in text.find_named(addresses)]
+    answers = [reply for text in texts for reply in text.find_unnamed(remote, only=only)]
+    speaking = [reply for reply in told if says_something(reply.text)]
+    mute = [reply for reply in told if not says_something(reply.text)]
+    if speaking:
+        first = choose_fuller(speaking[0], [*answers, *named])
+        return without_repeats([first, *speaking[1:], *named])
+    heard = [reply for reply in (*named, *answers) if says_something(reply.text)]
+    if not heard and only:
+        heard = [reply for text in texts for reply in text.find_words()]
+    return without_repeats([*heard, *mute])

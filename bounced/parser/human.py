@@ -1,0 +1,119 @@
+"""Holds a report's human-readable part and what it says of an address; total."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+
+from bounced.model import Reply
+from bounced.parser.evidence import (
+    find_server_words,
+    make_reply,
+    read_passage,
+    says_something,
+)
+from bounced.parser.mime import RETURNED_TYPES, Message
+from bounced.parser.passages import Passage, find_passages
+from bounced.parser.transcript import Exchange, read_transcript
+
+MAX_WHOLE_TEXT = 1_500
+MAX_REPLIES = 20
+MAX_EXCHANGES = 200
+
+
+@dataclass(frozen=True, slots=True)
+class HumanText:
+    """One readable part, cut before the returned message if that is quoted in it."""
+
+    part: int
+    text: str
+    passages: tuple[Passage, ...]
+    by_address: Mapping[str, Sequence[Passage]]
+    """The passages by lower-case address."""
+    exchanges: tuple[Exchange, ...]
+
+    def find_passages(self, addresses: Iterable[str]) -> list[Passage]:
+        """Return the passages on any of these lower-case addresses."""
+        return [passage for name in addresses for passage in self.by_address.get(name, ())]
+
+    def find_named(self, addresses: set[str]) -> list[Reply]:
+        """Return what the part says of these (lower-case) addresses, the server's words first."""
+        answers = [
+            self._read_exchange(exchange)
+            for exchange in self.exchanges
+            if any(address.lower() in addresses for address in exchange.addresses)
+        ]
+        passages = [
+            read_passage(passage.text, self._place(passage.line))
+            for passage in self.find_passages(addresses)[:MAX_REPLIES]
+        ]
+        return [reply for reply in (*answers[:MAX_REPLIES], *passages) if reply is not None]
+
+    def find_unnamed(self, host: str | None, *, only: bool) -> list[Reply]:
+        """Return what this host answered without telling to whom.
+
+        `only` tells that the report speaks of one recipient, so that an unknown host is his.
+        """
+        answers = [
+            self._read_exchange(exchange)
+            for exchange in self.exchanges
+            if (only or not exchange.addresses)
+            and _is_same_host(exchange.host, host, unknown=only)
+        ]
+        return [reply for reply in answers[:MAX_REPLIES] if reply is not None]
+
+    def _read_exchange(self, exchange: Exchange) -> Reply | None:
+        where = self._place(exchange.line)
+        return make_reply(exchange.text, where, host=exchange.host, command=exchange.command)
+
+    def find_words(self, first: int = 0, end: int | None = None) -> list[Reply]:
+        """Return what lines say that name nobody: from a server's reply on, then the whole.
+
+        Better than nothing where nothing stands beside the address; `first` counts from 0.
+        """
+        text = "\n".join(self.text.split("\n")[first:end])[:MAX_WHOLE_TEXT]
+        found = [read_passage(text, f"part {self.part}, line {first + 1}")]
+        if server := find_server_words(text):
+            line = first + text.count("\n", 0, server[0]) + 1
+            reply = make_reply(server[1], self._place(line))
+            whole = found[0]
+            found.insert(
+                0, reply and whole and replace(reply, host=whole.host, command=whole.command)
+            )
+        return [reply for reply in found if reply and says_something(reply.text)]
+
+    def _place(self, line: int) -> str:
+        return f"part {self.part}, line {line}"
+
+
+def _is_same_host(one: str | None, other: str | None, *, unknown: bool) -> bool:
+    if one is None or other is None:
+        return unknown
+    return one.lower().rstrip(".") == other.lower().rstrip(".")
+
+
+def read_human_text(part: int, text: str) -> HumanText:
+    """Read one readable part; total."""
+    passages = tuple(find_passages(text))
+    by_address: dict[str, list[Passage]] = {}
+    for passage in passages:
+        by_address.setdefault(passage.address.lower(), []).append(passage)
+    exchanges = tuple(read_transcript(text)[:MAX_EXCHANGES])
+    return HumanText(part, text, passages, by_address, exchanges)
+
+
+def find_human_texts(message: Message, without: Sequence[int] = ()) -> list[tuple[int, str]]:
+    """Return number and text of the readable parts before the returned message.
+
+    HTML counts only where there is no plain text; `without` names parts that are something else.
+    """
+    plain: list[tuple[int, str]] = []
+    markup: list[tuple[int, str]] = []
+    for part in message.parts:
+        if part.content_type in RETURNED_TYPES:
+            break
+        if part.number in without or not part.text.strip():
+            continue
+        if part.content_type == "text/plain":
+            plain.append((part.number, part.text))
+        elif part.content_type == "text/html":
+            markup.append((part.number, part.text))
+    return plain or markup

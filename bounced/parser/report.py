@@ -1,0 +1,195 @@
+"""Reads any received message into one Report of facts: which form it has, what it says; total."""
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from bounced.model import Action, Kind, RecipientFacts, Report, ReturnedMessage
+from bounced.parser.delivery_status import (
+    StatusPart,
+    find_status,
+    read_nameless,
+    read_recipients,
+)
+from bounced.parser.feedback import find_feedback, read_complainers
+from bounced.parser.fields import parse_date, parse_host, parse_message_id, parse_typed
+from bounced.parser.freeform import is_bounce, read_freeform
+from bounced.parser.freeform import read_nameless as freeform_nameless
+from bounced.parser.headers import Fields
+from bounced.parser.human import HumanText, find_human_texts, read_human_text
+from bounced.parser.mime import Message, read_message
+from bounced.parser.notification import Notification, read_notification
+from bounced.parser.passages import split_quoted
+from bounced.parser.replies import (
+    find_disposition,
+    is_auto_reply,
+    is_refusal,
+    read_disposition_address,
+    read_replier,
+)
+from bounced.parser.returned import (
+    HeaderNames,
+    find_quoted_fields,
+    find_returned_fields,
+    read_returned,
+)
+from bounced.parser.text import join_spaces
+
+__all__ = ["HeaderNames", "read_report"]
+
+_DEFAULT_NAMES = HeaderNames()
+_NO_FIELDS = Fields()
+_MAX_RECEIVED = 2_000
+_RECEIVED_ID = re.compile(r"\bby ([\w.-]{1,255})[^;]{0,400}?\bid ([\w.-]{3,80})")
+
+
+@dataclass(frozen=True, slots=True)
+class _Finding:
+    """What kind a message is and what it says."""
+
+    kind: Kind
+    recipients: tuple[RecipientFacts, ...] = ()
+    about_message: Fields = _NO_FIELDS
+    reporting_mta: str | None = None
+    notes: tuple[str, ...] = ()
+
+
+def read_report(raw: bytes, names: HeaderNames = _DEFAULT_NAMES) -> Report:
+    """Read any bytes into a Report; total, bounded in time by the bounds of `mime`.
+
+    `names` are the configured header fields that the returned message carries.
+    """
+    message = read_message(raw)
+    fields = find_returned_fields(message)
+    status = find_status(message)
+    texts: list[HumanText] = []
+    for part, text in find_human_texts(message, without=status.parts if status else ()):
+        if status is not None and status.groups and fields is not None:
+            texts.append(read_human_text(part, text))
+            continue
+        own, quoted = split_quoted(text)
+        texts.append(read_human_text(part, own))
+        fields = fields or find_quoted_fields(quoted)
+    returned = read_returned(fields, names) if fields else None
+    finding = _decide(message, status, texts, fields, returned)
+    return _build(message, finding, returned)
+
+
+def _build(message: Message, finding: _Finding, returned: ReturnedMessage | None) -> Report:
+    fields, about = message.fields, finding.about_message
+    message_id = fields.first("message-id")
+    reporting_mta = parse_host(about.first("reporting-mta") or "") or finding.reporting_mta
+    envelope_id = about.first("original-envelope-id")
+    return Report(
+        kind=finding.kind,
+        recipients=finding.recipients,
+        reporting_mta=reporting_mta,
+        queue_id=_read_queue_id(about, returned, reporting_mta),
+        envelope_id=envelope_id.strip() or None if envelope_id else None,
+        arrived_at=parse_date(about.first("arrival-date")),
+        message_id=parse_message_id(message_id) if message_id else None,
+        subject=message.subject() or None,
+        dated_at=parse_date(fields.first("date")),
+        received=tuple(join_spaces(value) for value in fields.every("received")),
+        returned=returned,
+        notes=message.notes + finding.notes,
+    )
+
+
+def _decide(
+    message: Message,
+    status: StatusPart | None,
+    texts: Sequence[HumanText],
+    fields: Fields | None,
+    returned: ReturnedMessage | None,
+) -> _Finding:
+    """Try the forms from the strictest to the loosest."""
+    if status is not None:
+        return _read_delivery_status(message, status, texts, returned)
+    feedback = find_feedback(message)
+    if feedback is not None:
+        to_addresses = returned.to_addresses if returned else ()
+        who = read_complainers(feedback, fields, to_addresses)
+        return _Finding(Kind.FEEDBACK, who, feedback)
+    disposition = find_disposition(message)
+    if disposition is not None:
+        return _read_disposition(message, disposition, texts)
+    notification = _find_notification(texts)
+    if notification is not None:
+        return _Finding(
+            notification.kind, notification.recipients, reporting_mta=notification.reporting_mta
+        )
+    return _read_other(message, texts, returned)
+
+
+def _read_delivery_status(
+    message: Message,
+    status: StatusPart,
+    texts: Sequence[HumanText],
+    returned: ReturnedMessage | None,
+) -> _Finding:
+    recipients = read_recipients(status, texts)
+    notes: tuple[str, ...] = ()
+    if not recipients:
+        # Actually, some systems (Netscape, Amenworld) name the recipient in the text only.
+        freeform = read_freeform(message, texts, returned)
+        recipients, notes = freeform.recipients, freeform.notes
+    if not recipients:
+        recipients = read_nameless(status, texts)
+        notes = (*notes, "the delivery status names no recipient")
+    return _Finding(Kind.DELIVERY_STATUS, recipients, status.about_message, notes=notes)
+
+
+def _read_disposition(
+    message: Message, disposition: Fields, texts: Sequence[HumanText]
+) -> _Finding:
+    if not is_refusal(disposition, message):
+        return _Finding(Kind.DISPOSITION)
+    final, original = read_disposition_address(disposition)
+    if final is None and original is None:
+        return _Finding(Kind.DISPOSITION, notes=("the refusal names no recipient",))
+    replies = tuple(reply for text in texts for reply in text.find_words())
+    facts = RecipientFacts(
+        final_recipient=final,
+        original_recipient=original,
+        action=Action.FAILED,
+        smtp_code=replies[0].smtp_code if replies else None,
+        replies=replies,
+    )
+    return _Finding(Kind.FREEFORM, (facts,))
+
+
+def _find_notification(texts: Sequence[HumanText]) -> Notification | None:
+    found = (read_notification(text.part, text.text) for text in texts)
+    return next((each for each in found if each is not None), None)
+
+
+def _read_other(
+    message: Message, texts: Sequence[HumanText], returned: ReturnedMessage | None
+) -> _Finding:
+    replied = is_auto_reply(message)
+    if is_bounce(message, texts, answered=replied):
+        freeform = read_freeform(message, texts, returned)
+        if freeform.recipients:
+            return _Finding(Kind.FREEFORM, freeform.recipients, notes=freeform.notes)
+        if not replied:
+            notes = (*freeform.notes, "it reads like a bounce that names no recipient")
+            nameless = freeform_nameless(message, texts)
+            return _Finding(Kind.FREEFORM, (nameless,), notes=notes)
+    if replied:
+        return _Finding(Kind.AUTO_REPLY, read_replier(message))
+    return _Finding(Kind.UNRECOGNIZED)
+
+
+def _read_queue_id(
+    about: Fields, returned: ReturnedMessage | None, reporting_mta: str | None
+) -> str | None:
+    """Return the returned mail's queue id: a field, else what the reporting MTA stamped on it."""
+    for name in ("x-postfix-queue-id", "x-queue-id"):
+        if value := about.first(name):
+            return parse_typed(value)[1] or None
+    for value in returned.received[:1] if returned else ():
+        match = _RECEIVED_ID.search(value[:_MAX_RECEIVED])
+        if match and reporting_mta and match[1].lower() == reporting_mta.lower():
+            return match[2]
+    return None

@@ -1,0 +1,279 @@
+"""How a rule table is written in TOML, and what is wrong with one that cannot be used.
+
+A file names its stage once and holds `[[rule]]` tables; docs/rules.md tells the keys. Reading is
+strict: a rule that would silently never match is worse than a daemon that does not start.
+"""
+
+from __future__ import annotations
+
+import re
+import tomllib
+from collections.abc import Mapping
+from difflib import get_close_matches
+from enum import StrEnum
+from typing import NoReturn, TypeVar
+
+from bounced.model import REASONS, Category, Reason, RuleError
+from bounced.parser.folding import fold
+from bounced.parser.rule import (
+    STAGES,
+    Example,
+    Phrase,
+    Rule,
+    RuleSet,
+    Stage,
+    compile_rules,
+    parse_phrase,
+)
+
+MAX_GAP = 20
+MAX_GAPS = 2
+_MAX_PATTERN_CHARS = 600
+
+_FILE_KEYS = ("stage", "rule")
+_NEEDED_KEYS = ("id", "category", "reason", "source", "examples")
+_TEXT_KEYS = ("words", "links", "beside", "all", "unless", "hosts", "status", "commands")
+_RULE_KEYS = (*_NEEDED_KEYS, *_TEXT_KEYS, "codes", "pattern")
+_EXAMPLE_KEYS = ("text", "host", "status", "smtp_code", "command")
+_CONDITIONS = ("words", "links", "all", "status", "codes")
+
+_ID = re.compile(r"[a-z0-9]+(?:[-.][a-z0-9]+)*")
+_STATUS = re.compile(r"[245](?:\.\d{1,3}){2}|[245]\.(?:\d{1,3}\.)?\*")
+_COMMANDS = frozenset(
+    {"CONNECT", "EHLO", "HELO", "LHLO", "STARTTLS", "AUTH"} | {"MAIL FROM", "RCPT TO", "DATA"}
+)
+_LOWEST_CODE, _HIGHEST_CODE = 200, 599
+
+_QUANTIFIER = re.compile(
+    r"\\.|\[\^?\]?(?:\\.|[^\]\\])*\]|(?P<endless>[*+]|\{\d*,\})|(?P<counted>\)?\{\d*,?(\d*)\})"
+)
+_LEADING_CODE = re.compile(r"([245]\d\d)(?=[\s-])")
+_ENHANCED = re.compile(r"(?<![\d.])[245]\.\d{1,3}\.\d{1,3}(?![\d.])")
+
+_Choice = TypeVar("_Choice", bound=StrEnum)
+
+
+def parse_rules(files: Mapping[str, str]) -> RuleSet:
+    """Read rule tables: file name to TOML text, in the order in which they are to be tried.
+
+    A site's own files stand before ours. Raises RuleError naming file, rule, key and mend.
+    """
+    rules: list[Rule] = []
+    seen: dict[str, str] = {}
+    for name, text in files.items():
+        for rule in _parse_file(name, text):
+            if rule.id in seen:
+                _refuse(name, rule.id, "id", f"already used in {seen[rule.id]}; choose another")
+            seen[rule.id] = name
+            rules.append(rule)
+    return compile_rules(rules)
+
+
+def _refuse(file: str, rule: str, key: str, why: str) -> NoReturn:
+    where = f"rule {rule}: " if rule else ""
+    raise RuleError(f"{file}: {where}{key}: {why}")
+
+
+def _parse_file(name: str, text: str) -> list[Rule]:
+    try:
+        table = tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        raise RuleError(f"{name}: not TOML: {error}") from None
+    _check_keys(name, "", table, _FILE_KEYS)
+    if "stage" not in table:
+        _refuse(name, "", "stage", f"missing; one of {', '.join(STAGES)}")
+    stage = _choose(name, "", "stage", table["stage"], Stage)
+    rows = table.get("rule", [])
+    if not isinstance(rows, list) or not all(isinstance(row, dict) for row in rows):
+        _refuse(name, "", "rule", "must be tables; write [[rule]] above each")
+    return [_RuleReader(name, number, row).read(stage) for number, row in enumerate(rows, 1)]
+
+
+def _check_keys(file: str, rule: str, table: Mapping[str, object], known: tuple[str, ...]) -> None:
+    for key in table:
+        if key not in known:
+            near = get_close_matches(key, known, 1)
+            mend = f"did you mean {near[0]}?" if near else f"known are {', '.join(known)}"
+            _refuse(file, rule, key, f"unknown key; {mend}")
+
+
+def _choose(file: str, rule: str, key: str, value: object, kind: type[_Choice]) -> _Choice:
+    try:
+        return kind(str(value))
+    except ValueError:
+        known = [str(member) for member in kind]
+        near = get_close_matches(str(value), known, 1)
+        mend = f"did you mean {near[0]}?" if near else f"one of {', '.join(known)}"
+        _refuse(file, rule, key, f"{value!r} is not known; {mend}")
+
+
+class _RuleReader:
+    """Reads one `[[rule]]` table; every complaint names file, rule and key."""
+
+    def __init__(self, file: str, number: int, table: Mapping[str, object]) -> None:
+        self.file = file
+        self.table = table
+        self.rule = f"number {number}"
+
+    def read(self, stage: Stage) -> Rule:
+        """Return the rule; raises RuleError."""
+        identity = self._text("id") if "id" in self.table else ""
+        if identity and not _ID.fullmatch(identity):
+            self._refuse("id", f"{identity!r} must be lower-case words joined by hyphens")
+        self.rule = identity or self.rule
+        _check_keys(self.file, self.rule, self.table, _RULE_KEYS)
+        for key in _NEEDED_KEYS:
+            if not self.table.get(key):
+                self._refuse(key, "missing")
+        if not any(self.table.get(key) for key in _CONDITIONS):
+            self._refuse("words", f"a rule needs one of {', '.join(_CONDITIONS)}")
+        category = _choose(self.file, self.rule, "category", self.table["category"], Category)
+        return Rule(
+            id=identity,
+            file=self.file,
+            stage=stage,
+            category=category,
+            reason=self._reason(category),
+            source=self._text("source"),
+            examples=self._examples(),
+            words=self._phrases("words"),
+            links=self._phrases("links"),
+            beside=self._phrases("beside"),
+            all=self._phrases("all"),
+            unless=self._phrases("unless"),
+            pattern=self._pattern(),
+            hosts=tuple(fold(host).removeprefix("*.") for host in self._texts("hosts")),
+            status=self._statuses(),
+            codes=self._codes(),
+            commands=self._commands(),
+        )
+
+    def _refuse(self, key: str, why: str) -> NoReturn:
+        _refuse(self.file, self.rule, key, why)
+
+    def _text(self, key: str) -> str:
+        value = self.table[key]
+        if not isinstance(value, str) or not value.strip():
+            self._refuse(key, "must be a text that is not empty")
+        return value
+
+    def _texts(self, key: str) -> list[str]:
+        value = self.table.get(key, [])
+        if not isinstance(value, list):
+            self._refuse(key, 'must be a list of texts, such as ["one", "two"]')
+        for entry in value:
+            if not isinstance(entry, str) or not entry.strip():
+                self._refuse(key, f"{entry!r} must be a text that is not empty")
+        return value
+
+    def _reason(self, category: Category) -> Reason:
+        reason = _choose(self.file, self.rule, "reason", self.table["reason"], Reason)
+        fitting = REASONS[category]
+        if reason not in fitting:
+            self._refuse("reason", f"{reason} is not of {category}; one of {', '.join(fitting)}")
+        return reason
+
+    def _phrases(self, key: str) -> tuple[Phrase, ...]:
+        phrases = []
+        for text in self._texts(key):
+            phrase = parse_phrase(text)
+            if phrase is None:
+                self._refuse(key, f"{text!r} needs a whole word, and * only at its end")
+            phrases.append(phrase)
+        return tuple(phrases)
+
+    def _statuses(self) -> tuple[str, ...]:
+        for status in self._texts("status"):
+            if not _STATUS.fullmatch(status):
+                self._refuse(
+                    "status", f"{status!r} is no enhanced code; write 5.7.1, 4.4.* or 4.*"
+                )
+        return tuple(self._texts("status"))
+
+    def _codes(self) -> frozenset[int]:
+        codes = self.table.get("codes", [])
+        if not isinstance(codes, list):
+            self._refuse("codes", "must be a list of numbers, such as [550, 554]")
+        for code in codes:
+            if type(code) is not int or not _LOWEST_CODE <= code <= _HIGHEST_CODE:
+                self._refuse("codes", f"{code!r} is no reply code; write a number 200 to 599")
+        return frozenset(codes)
+
+    def _commands(self) -> frozenset[str]:
+        for command in self._texts("commands"):
+            if command not in _COMMANDS:
+                known = ", ".join(sorted(_COMMANDS))
+                self._refuse("commands", f"{command!r} is no command; one of {known}")
+        return frozenset(self._texts("commands"))
+
+    def _pattern(self) -> re.Pattern[str] | None:
+        if "pattern" not in self.table:
+            return None
+        pattern = self._text("pattern")
+        if len(pattern) > _MAX_PATTERN_CHARS:
+            self._refuse(
+                "pattern", f"longer than {_MAX_PATTERN_CHARS} characters; write two rules"
+            )
+        if not any(self.table.get(key) for key in ("words", "links", "all", "status")):
+            self._refuse("pattern", "needs words, links, all or status beside it to be tried on")
+        try:
+            compiled = re.compile(pattern)
+        except re.error as error:
+            self._refuse("pattern", f"not a regular expression: {error}")
+        self._check_gaps(pattern)
+        return compiled
+
+    def _check_gaps(self, pattern: str) -> None:
+        """Refuse what makes a pattern slow on hostile text."""
+        gaps = 0
+        for found in _QUANTIFIER.finditer(pattern):
+            if found["endless"]:
+                self._refuse("pattern", f"{found[0]} has no end; write {{0,{MAX_GAP}}}")
+            if not found["counted"]:
+                continue
+            gaps += 1
+            if found["counted"].startswith(")"):
+                self._refuse("pattern", "a counted group is slow; write it out")
+            if max(map(int, re.findall(r"\d+", found["counted"])), default=0) > MAX_GAP:
+                self._refuse("pattern", f"{found['counted']} is wider than {MAX_GAP}")
+        if gaps > MAX_GAPS:
+            self._refuse("pattern", f"more than {MAX_GAPS} counted gaps; use all = [...]")
+
+    def _examples(self) -> tuple[Example, ...]:
+        examples = self.table["examples"]
+        if not isinstance(examples, list):
+            self._refuse("examples", "must be a list of replies")
+        return tuple(self._example(example) for example in examples)
+
+    def _example(self, example: object) -> Example:
+        table = {"text": example} if isinstance(example, str) else example
+        if not isinstance(table, dict):
+            self._refuse("examples", f"{example!r} must be a text or a table with text")
+        _check_keys(self.file, self.rule, table, _EXAMPLE_KEYS)
+        texts = {key: table.get(key) for key in ("text", "host", "status", "command")}
+        for key, value in texts.items():
+            if not isinstance(value, str | None):
+                self._refuse("examples", f"{key} {value!r} must be a text")
+        code = table.get("smtp_code")
+        if code is not None and type(code) is not int:
+            self._refuse("examples", f"smtp_code {code!r} must be a number")
+        text = texts["text"] or ""
+        return Example(
+            text=text,
+            host=texts["host"],
+            status=texts["status"] or parse_enhanced(text),
+            smtp_code=code or parse_leading_code(text),
+            command=texts["command"],
+        )
+
+
+def parse_leading_code(text: str) -> int | None:
+    """Read the reply code (RFC 5321 §4.2) that a text begins with."""
+    found = _LEADING_CODE.match(text)
+    return int(found[1]) if found else None
+
+
+def parse_enhanced(text: str) -> str | None:
+    """Read the first enhanced status code (RFC 3463 §2) of a text."""
+    found = _ENHANCED.search(text)
+    return found[0] if found else None

@@ -1,0 +1,112 @@
+"""How a reply's text is read as words and links, and how evidence is found again in it."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from bounced.parser.folding import (
+    MAX_TEXT_CHARS,
+    View,
+    _align,
+    fold,
+    quote_link,
+    quote_words,
+    read_view,
+)
+
+VIEWS = [
+    ("case and white space", "User\tUNKNOWN \n here", View("user unknown here", "")),
+    ("umlauts as two letters", "Empfänger groß", View("empfaenger gross", "")),
+    ("accents", "Boîte pleine, rejeté", View("boite pleine, rejete", "")),
+    ("accents written as marks", "rejete\u0301 e\u0301", View("rejete e", "")),
+    ("typographic quotes", "doesn’t “exist”", View('doesn\'t "exist"', "")),
+    ("reply code and enhanced code", "550 5.1.1 no", View("no", "")),
+    (
+        "codes of every line",
+        "550-5.1.1 does not 550-5.1.1 exist 550 5.1.1 here",
+        View("does not exist here", ""),
+    ),
+    ("code behind a bracket", "(max@x.de:550 5.4.1 Denied)", View("(<address>: denied)", "")),
+    ("numbers that are no codes", "in 300 seconds, 50 hops", View("in 300 seconds, 50 hops", "")),
+    ("address", "<spam@quota.example>: no", View("<address>: no", "")),
+    ("quoted local part", '"spam"@x.de no', View("<address> no", "")),
+    ("address literal", "max@[192.0.2.7] no", View("<address> no", "")),
+    ("host and IP address", "mx.x.de[192.0.2.7]", View("<host>[<host>]", "mx.x.de 192.0.2.7")),
+    ("IPv6", "[2001:db8::25] no", View("[<host>] no", "2001:db8::25")),
+    ("version is no host", "sendmail 8.17.1, v1.2.3.4.5", View("sendmail 8.17.1, v1.2.3.4.5", "")),
+    ("class name is no host", "RESOLVER.ADR.NotFound", View("resolver.adr.notfound", "")),
+    ("two sentences are no host", "blocked.Please ask", View("blocked.please ask", "")),
+    ("two sentences in small letters", "spam.please ask", View("spam.please ask", "")),
+    ("A-label", "mx.xn--mnchen-3ya ok", View("<host> ok", "mx.xn--mnchen-3ya")),
+    (
+        "URL without its full stop",
+        "see https://X.de/a?p=NoSuchUser.",
+        View("see <url>.", "https://x.de/a?p=nosuchuser"),
+    ),
+    ("URL without scheme", "see x.de/spam now", View("see <url> now", "x.de/spam")),
+    ("size that tells nothing", "MAIL FROM:<a@x.de> SIZE=20", View("mail from:<address>", "")),
+]
+
+
+@pytest.mark.parametrize(("text", "view"), [row[1:] for row in VIEWS], ids=[v[0] for v in VIEWS])
+def test_text_is_read_as_words_and_links(text: str, view: View) -> None:
+    assert read_view(text) == view
+
+
+@pytest.mark.parametrize(
+    ("text", "phrase", "evidence"),
+    [
+        ("550 5.1.1 Empfänger  UNBEKANNT!", "empfaenger unbekannt", "Empfänger  UNBEKANNT"),
+        ("550-5.7.1 no 550-5.7.1  entry", "no entry", "no 550-5.7.1  entry"),
+        ("listed at <spam@x.de>, see", "listed at <address>", "listed at <spam@x.de>"),
+        ("RESOLVER.ADR.NotFound; x", "resolver.adr.notfound", "RESOLVER.ADR.NotFound"),
+        ("  großes Postfach", "sses", "ßes"),
+        ("x \u0301 user unknown", "user unknown", "user unknown"),
+    ],
+)
+def test_evidence_is_the_exact_text(text: str, phrase: str, evidence: str) -> None:
+    start = read_view(text).words.index(phrase)
+    assert quote_words(text, start, start + len(phrase)) == evidence
+
+
+def test_a_span_that_begins_or_ends_in_a_space_is_quoted_without_it() -> None:
+    assert quote_words("user   unknown here", 4, 13) == "unknown"
+
+
+@pytest.mark.parametrize(("start", "end"), [(4, 5), (5, 5), (0, 0), (12, 12)])
+def test_a_span_without_a_word_is_quoted_as_nothing(start: int, end: int) -> None:
+    assert quote_words("user unknown", start, end) == ""
+
+
+def test_a_link_is_quoted_whole_and_as_written() -> None:
+    text = "550 x@mx.de mx.de see http://Spam.EXAMPLE/Ask?x. or www.x.de"
+    links = read_view(text).links
+    assert quote_link(text, links.index("spam.example")) == "http://Spam.EXAMPLE/Ask?x"
+    assert quote_link(text, links.index("www")) == "www.x.de"
+
+
+def test_no_link_stands_behind_the_last() -> None:
+    with pytest.raises(IndexError):
+        quote_link("see x.de", 5)
+
+
+def test_text_is_cut() -> None:
+    assert len(read_view("a " * MAX_TEXT_CHARS).words) == MAX_TEXT_CHARS - 1
+    assert len(read_view("ŉ" * MAX_TEXT_CHARS).words) <= MAX_TEXT_CHARS
+
+
+PIECES = st.sampled_from(
+    [*" \t<>[]:.@-=", *"aÄßİŉ\u0301", "550-", "5.1.1", "x.de", "a@b.c", "http://x/y", "SIZE=1"]
+)
+
+
+@given(st.one_of(st.text(), st.lists(PIECES).map("".join)))
+def test_every_word_is_found_again_in_its_text(text: str) -> None:
+    words = read_view(text).words
+    runs = list(_align(text[:MAX_TEXT_CHARS]))
+    assert len(words) == (runs[-1].end if runs else 0)
+    for run in runs:
+        assert run.whole or words[run.start : run.end] == fold(run.text)
+        assert run.whole or fold(quote_words(text, run.start, run.end)) == fold(run.text)
+    for start, letter in enumerate(words):
+        assert letter == " " or quote_words(text, start, start + 1) in text

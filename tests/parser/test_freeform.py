@@ -1,0 +1,390 @@
+"""Tests of bounces in no RFC's form, and of ordinary mail that only looks like one.
+
+Each text is written for these tests in the layout of the system that names it.
+"""
+
+import pytest
+
+from bounced.model import Action, Kind, RecipientFacts, Reply
+from bounced.parser import freeform
+from bounced.parser.report import read_report
+from tests.parser.compose import message, multipart, part
+
+DAEMON = "From: Mail Delivery System <MAILER-DAEMON@relay.test>"
+TO = "To: us@app.test"
+
+LAYOUTS = [
+    pytest.param(
+        "Subject: failure notice",
+        "Hi. I could not deliver it.\n\n<max@firma.de>:\n192.0.2.1 does not like recipient.\n"
+        "Remote host said: 550 5.1.1 gone\n\n--- Below this line is a copy of the message.\n\n"
+        "To: other@firma.de\nFrom: us@app.test\n",
+        [("max@firma.de", None, "550 5.1.1 gone")],
+        id="qmail",
+    ),
+    pytest.param(
+        "Subject: Mail delivery failed: returning message to sender",
+        "The following address(es) failed:\n\n  a@eins.de\n    (generated from alle@firma.de)\n"
+        "    host mx.eins.de [192.0.2.1]\n    SMTP error from remote mail server after RCPT "
+        "TO:<a@eins.de>:\n    550 no such user\n  b@zwei.de\n    Unrouteable address\n",
+        [
+            ("a@eins.de", "alle@firma.de", "550 no such user"),
+            ("b@zwei.de", None, "Unrouteable address"),
+        ],
+        id="Exim",
+    ),
+    pytest.param(
+        "Subject: Mail delivery failed: returning message to sender",
+        "The following address(es) failed:\n\n  an undisclosed address\n"
+        "    (generated from alle@firma.de)\n    mailbox is full: retry timeout exceeded\n",
+        [
+            (
+                None,
+                "alle@firma.de",
+                (
+                    "The following address(es) failed: an undisclosed address (generated from"
+                    " alle@firma.de) mailbox is full: retry timeout exceeded"
+                ),
+            )
+        ],
+        id="Exim, address hidden",
+    ),
+    pytest.param(
+        "Subject: Returned mail: User unknown",
+        "   ----- Transcript of session follows -----\n... while talking to mx.firma.de:\n"
+        ">>> RCPT To:<max@firma.de>\n<<< 550 5.1.1 User unknown\n"
+        "550 <max@firma.de>... User unknown\n\n   ----- Unsent message follows -----\nX: y\n",
+        [("max@firma.de", None, "550 5.1.1 User unknown")],
+        id="old Sendmail",
+    ),
+    pytest.param(
+        "Subject: Returned mail: too many hops",
+        "   ----- The following addresses had permanent fatal errors -----\nmax@firma.de\n"
+        "    (expanded from: alle@firma.de)\n\n   ----- Transcript of session follows -----\n"
+        "554 Too many hops 26 (25 max)\n",
+        [("max@firma.de", "alle@firma.de", "554 Too many hops 26 (25 max)")],
+        id="Sendmail, expanded",
+    ),
+    pytest.param(
+        "Subject: NOTICE: mail delivery status.",
+        "UNDELIVERABLE MAIL\n\nYour message to the following recipients cannot be delivered:\n\n"
+        "<max@firma.de>:\n    mx.firma.de [192.0.2.5]:\n>>> RCPT TO:<max@firma.de>\n"
+        "<<< 550 5.1.1 <max@firma.de>: no such user\n",
+        [("max@firma.de", None, "550 5.1.1 <max@firma.de>: no such user")],
+        id="Courier",
+    ),
+    pytest.param(
+        "Subject: Mail delivery failed",
+        "There was an error delivering your mail to <max@firma.de>.\n\nmx.firma.de did not like "
+        "our RCPT TO:\n552 5.2.2 <max@firma.de>: mailbox full\n\nMessage headers follow.\n\nX: y\n",
+        [("max@firma.de", None, "552 5.2.2 <max@firma.de>: mailbox full")],
+        id="dma",
+    ),
+    pytest.param(
+        "Subject: Mail delivery failed: returning message to sender",
+        'A message could not be delivered. The following address\nfailed:\n\n"max@firma.de":\n'
+        "SMTP error from remote server for RCPT TO command, host: mx.firma.de (192.0.2.1) "
+        "reason: 550 gone\n",
+        [("max@firma.de", None, "550 gone")],
+        id="GMX and IONOS",
+    ),
+    pytest.param(
+        "Subject: Undeliverable: Protokoll",
+        "did not reach the following recipient(s):\n\nc=DE;o=X;dda:SMTP=max@firma.de; on Fri\n"
+        "    The recipient name is not recognized\n",
+        [
+            (
+                "max@firma.de",
+                None,
+                (
+                    "did not reach the following recipient(s):"
+                    " c=DE;o=X;dda:SMTP=max@firma.de; on Fri The recipient name is not recognized"
+                ),
+            )
+        ],
+        id="Exchange 5.5",
+    ),
+    pytest.param(
+        "Subject: Unzustellbar: Protokoll",
+        "Folgende Empfänger konnten nicht erreicht werden:\n\n      max@firma.de\n"
+        "            Das E-Mail-Konto ist nicht vorhanden.\n            <mx.firma.de #5.1.1>\n",
+        [("max@firma.de", None, "Das E-Mail-Konto ist nicht vorhanden. <mx.firma.de #5.1.1>")],
+        id="Exchange, German",
+    ),
+    pytest.param(
+        "Subject: Delivery Notification: Delivery has failed",
+        "This report relates to:\n\n  From: us@app.test\n  To: liste@firma.de\n\nYour message "
+        "cannot be delivered to the following recipients:\n\n  Recipient address: max@firma.de\n"
+        "  Diagnostic code: smtp;550 5.1.1 gone\n",
+        [("max@firma.de", None, "550 5.1.1 gone")],
+        id="Sun Messaging Server",
+    ),
+    pytest.param(
+        'Subject: Undeliverable Mail: "Protokoll"',
+        "Could not be delivered because of\n\n550 5.1.1 User unknown\n\n"
+        "The following recipients were affected:\n    max@firma.de\n\nMore on our page\n",
+        [("max@firma.de", None, "550 5.1.1 User unknown")],
+        id="MailMarshal: the reason stands before",
+    ),
+    pytest.param(
+        "Subject: Permanent Delivery Failure",
+        "The attached message had PERMANENT fatal delivery errors!\n\nFailed address: "
+        "max@firma.de\n\n10:00: --> RCPT To:<max@firma.de>\n10:00: <-- 550 5.1.1 gone\n"
+        "10:00: --> QUIT\n",
+        [("max@firma.de", None, "550 5.1.1 gone")],
+        id="MDaemon",
+    ),
+    pytest.param(
+        "Subject: Undeliverable Mail",
+        "User mailbox exceeds allowed size: max@firma.de\n\n\nOriginal message follows.\n\nX: y\n",
+        [("max@firma.de", None, "User mailbox exceeds allowed size: max@firma.de")],
+        id="IMail",
+    ),
+    pytest.param(
+        "Subject: Delivery Status Notification (Failure)",
+        "Delivery to the following recipient failed permanently:\n\n     max@firma.de\n\n"
+        "Technical details of permanent failure:\nThe error that the other server returned was:\n"
+        "550-5.1.1 no such\n550 5.1.1 account\n\n\n----- Original message -----\n\nX: y\n",
+        [("max@firma.de", None, "550 5.1.1 no such account")],
+        id="Google",
+    ),
+    pytest.param(
+        "Subject: Mail System Error - Returned Mail",
+        "Host firma.de is not responding.\n\nThe following recipients did not receive your "
+        "message:\n\n     <a@firma.de>\n     <b@firma.de>\n",
+        [
+            (
+                "a@firma.de",
+                None,
+                (
+                    "Host firma.de is not responding. The following recipients did"
+                    " not receive your message:"
+                ),
+            ),
+            (
+                "b@firma.de",
+                None,
+                (
+                    "Host firma.de is not responding. The following recipients did"
+                    " not receive your message:"
+                ),
+            ),
+        ],
+        id="Netscape: two names, one reason before",
+    ),
+    pytest.param(
+        "Subject: Correo no entregado",
+        "Su mensaje no pudo ser entregado a:\n\n  max@firma.es: 550 usuario desconocido\n",
+        [("max@firma.es", None, "550 usuario desconocido")],
+        id="Spanish",
+    ),
+    pytest.param(
+        "Subject: Undelivered Mail Returned to Sender",
+        "For assistance, contact\n\n<postmaster@relay.test>\n\nFor help contact:\n\n"
+        "support@relay.test\n\n<info@firma.de>: host mx[192.0.2.4] said: 550 gone\n",
+        [("info@firma.de", None, "550 gone")],
+        id="helpers are no recipients",
+    ),
+    pytest.param(
+        "Subject: failed",
+        "We could not send your mail to max@firma.de today. Contact help@firma.de for more.\n",
+        [
+            (
+                "max@firma.de",
+                None,
+                (
+                    "We could not send your mail to max@firma.de today."
+                    " Contact help@firma.de for more."
+                ),
+            )
+        ],
+        id="a sentence",
+    ),
+]
+
+
+@pytest.mark.parametrize(("subject", "text", "expected"), LAYOUTS)
+def test_each_layout_names_recipient_and_reason(
+    subject: str, text: str, expected: list[tuple[str | None, str | None, str]]
+) -> None:
+    found = read_report(message(DAEMON, TO, subject, body=text))
+    assert found.kind == Kind.FREEFORM
+    assert [
+        (each.final_recipient, each.original_recipient, each.replies[0].text)
+        for each in found.recipients
+    ] == expected
+    assert {each.action for each in found.recipients} == {Action.FAILED}
+
+
+def test_a_freeform_recipient_holds_all_facts() -> None:
+    text = (
+        "x\n\n<max@firma.de>: host mx.firma.de[192.0.2.4] said: 550 5.1.1 gone (in reply to RCPT)"
+    )
+    raw = message(DAEMON, "Subject: Undelivered Mail", body=text)
+    assert read_report(raw).recipients == (
+        RecipientFacts(
+            final_recipient="max@firma.de",
+            action=Action.FAILED,
+            smtp_code=550,
+            replies=(
+                Reply("550 5.1.1 gone", "part 1, line 3", 550, "5.1.1", "mx.firma.de", "RCPT TO"),
+            ),
+        ),
+    )
+
+
+@pytest.mark.parametrize(
+    ("subject", "text", "expected"),
+    [
+        ("Warning: message delayed 24 hours", "not yet delivered:\n\n  a@b.de\n", Action.DELAYED),
+        ("Delivery Status Notification (Delay)", "a@b.de\n\nwill be retried", Action.DELAYED),
+        ("Zustellung verzögert", "noch nicht zugestellt:\n\n a@b.de", Action.DELAYED),
+        ("Your mail", "has not yet been delivered:\n\n a@b.de", Action.DELAYED),
+        ("Mail failure", "not yet delivered, giving up:\n\n a@b.de", Action.FAILED),
+        ("Delayed mail: giving up", "failed:\n\n a@b.de", Action.FAILED),
+        ("Mail failure", "could not be delivered:\n\n a@b.de", Action.FAILED),
+    ],
+)
+def test_a_warning_is_told_from_a_failure(subject: str, text: str, expected: Action) -> None:
+    (recipient,) = read_report(message(DAEMON, f"Subject: {subject}", body=text)).recipients
+    assert recipient.action == expected
+
+
+RETURNED = part("message/rfc822", "From: us@app.test\nTo: max@firma.de\nSubject: x\n")
+
+
+@pytest.mark.parametrize(
+    ("raw", "expected"),
+    [
+        pytest.param(
+            message(DAEMON, "X-Failed-Recipients: a@b.de,\r\n c@d.de", body="failed"),
+            [("a@b.de", None), ("c@d.de", None)],
+            id="X-Failed-Recipients",
+        ),
+        pytest.param(
+            message(DAEMON, "X-Failed-Recipients: alle@b.de", body="failed:\n\n  a@b.de\n    x y"),
+            [("a@b.de", "alle@b.de")],
+            id="one other address in the text",
+        ),
+        pytest.param(
+            multipart(
+                part("text/plain", "Error for max@firma.de (and us@app.test)."),
+                RETURNED,
+                header=(DAEMON, TO, "Subject: failure"),
+            ),
+            [("max@firma.de", None)],
+            id="the returned mail's To stands in the text",
+        ),
+        pytest.param(
+            multipart(
+                part("text/plain", "It failed."), RETURNED, header=(DAEMON, "Subject: failure")
+            ),
+            [("max@firma.de", None)],
+            id="the only To of the returned mail",
+        ),
+        pytest.param(
+            multipart(
+                part("text/plain", "It failed."),
+                part("message/rfc822", "From: us@app.test\nTo: a@b.de, c@d.de\n"),
+                header=(DAEMON, "Subject: failure"),
+            ),
+            [],
+            id="two in To: which one is unknown",
+        ),
+        pytest.param(
+            message(DAEMON, "Subject: Undeliverable", body="> userid max@firma.de\n"),
+            [],
+            id="an address without any sign",
+        ),
+        pytest.param(
+            multipart(
+                part("text/html", "<p>Failed:</p><p>max@firma.de</p>No such user"),
+                header=(DAEMON, "Subject: failure"),
+            ),
+            [("max@firma.de", None)],
+            id="HTML only",
+        ),
+    ],
+)
+def test_a_recipient_comes_from_the_best_source(
+    raw: bytes, expected: list[tuple[str, str | None]]
+) -> None:
+    found = read_report(raw)
+    assert found.kind == Kind.FREEFORM
+    assert [(r.final_recipient, r.original_recipient) for r in found.recipients] == (
+        expected or [(None, None)]
+    )
+
+
+def test_the_witness_speaks_where_nothing_else_does(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(freeform, "ask_witness", lambda *_: (("max@firma.de",), "a note"))
+    found = read_report(message(DAEMON, "Subject: failure", body="x\n"))
+    assert [each.recipient for each in found.recipients] == ["max@firma.de"]
+    assert found.notes == ("a note",)
+
+
+def test_a_bounce_that_names_nobody_tells_what_failed_all_the_same() -> None:
+    found = read_report(message(DAEMON, "Subject: failure notice", body="It failed."))
+    nameless = RecipientFacts(
+        action=Action.FAILED, replies=(Reply("It failed.", "part 1, line 1"),)
+    )
+    assert (found.kind, found.recipients, found.notes) == (
+        Kind.FREEFORM,
+        (nameless,),
+        ("it reads like a bounce that names no recipient",),
+    )
+
+
+PERSON = "From: Max <max@firma.de>"
+SAYS = "could not be delivered to\n\n  a@b.de\n"
+
+
+@pytest.mark.parametrize(
+    ("header", "body"),
+    [
+        pytest.param((PERSON, "Subject: Protokoll"), "anbei das Protokoll an a@b.de", id="plain"),
+        pytest.param((PERSON, "Subject: Protokoll"), SAYS, id="a sentence alone"),
+        pytest.param((PERSON, "Subject: Delivery failure"), "Was ist das?", id="a title alone"),
+        pytest.param((PERSON, "Subject: AW: Undelivered Mail"), SAYS, id="an answer"),
+        pytest.param((PERSON, "Subject: Fwd: Returned mail"), SAYS, id="a forward"),
+        pytest.param(
+            (PERSON, "Subject: Returned mail", "In-Reply-To: <1@x>"), SAYS, id="in reply to"
+        ),
+        pytest.param(
+            (PERSON, "Subject: Returned mail", "User-Agent: Mutt"), SAYS, id="a mail program"
+        ),
+        pytest.param(
+            (DAEMON, "Subject: Hello"), "Good morning", id="a daemon says something else"
+        ),
+        pytest.param(
+            (DAEMON, "Subject: Report Domain: x Submitter: y Report-ID: 1"), SAYS, id="DMARC"
+        ),
+        pytest.param((), "", id="nothing"),
+    ],
+)
+def test_ordinary_mail_is_unrecognized(header: tuple[str, ...], body: str) -> None:
+    found = read_report(message(*header, body=body))
+    assert (found.kind, found.recipients) == (Kind.UNRECOGNIZED, ())
+
+
+@pytest.mark.parametrize(
+    "header",
+    [
+        pytest.param(("From: no-reply@x.test", "Return-Path: <>"), id="null path and words"),
+        pytest.param(("From: x@y.test", "Return-Path: <MAILER-DAEMON>"), id="daemon's path"),
+        pytest.param(("From: Mail <>",), id="empty From"),
+        pytest.param(("From: x@y.test", "Subject: Delivery failure"), id="title and words"),
+        pytest.param(
+            (DAEMON, "Subject: Undeliverable", "Auto-Submitted: auto-replied"),
+            id="a daemon's automatic reply",
+        ),
+    ],
+)
+def test_two_signs_make_a_bounce(header: tuple[str, ...]) -> None:
+    found = read_report(message(*header, body=SAYS))
+    assert (found.kind, [r.recipient for r in found.recipients]) == (Kind.FREEFORM, ["a@b.de"])
+
+
+def test_a_daemons_automatic_reply_that_names_nobody_is_an_automatic_reply() -> None:
+    raw = message(DAEMON, "Auto-Submitted: auto-replied", "Subject: failure", body="no words")
+    assert read_report(raw).kind == Kind.AUTO_REPLY

@@ -1,0 +1,162 @@
+"""Phrases, rules and the index over them."""
+
+import re
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from bounced.model import Category, Reason
+from bounced.parser.folding import View, read_view
+from bounced.parser.rule import Phrase, Rule, Span, Stage, compile_rules, parse_phrase
+
+
+def phrase(text: str) -> Phrase:
+    parsed = parse_phrase(text)
+    assert parsed is not None
+    return parsed
+
+
+def make_rule(**keys: object) -> Rule:
+    needed = {
+        "id": "one",
+        "file": "f.toml",
+        "stage": Stage.LANGUAGE,
+        "category": Category.SYSTEM,
+        "reason": Reason.EXPIRED,
+        "source": "RFC 3463",
+        "examples": (),
+    }
+    return Rule(**(needed | keys))  # type: ignore[arg-type] # a table of keys, checked by the rules
+
+
+@pytest.mark.parametrize(
+    ("text", "words", "span"),
+    [
+        ("User  Unknown", "550: user unknown.", Span(5, 17)),
+        ("rbl", "marbles rbl", Span(8, 11)),
+        ("full", "successfully full", Span(13, 17)),
+        ("full", "successfully", None),
+        ("full", "fuller full", Span(7, 11)),
+        ("unbekannt*", "unbekannter", Span(0, 9)),
+        ("[tss*", "a[tss04]", Span(1, 5)),
+        ("宛先不明", "エラー宛先不明です", Span(3, 7)),
+        ("spf=fail", "xspf=fail spf=failed", None),
+        ("<address> unknown", "<address> unknown", Span(0, 17)),
+    ],
+)
+def test_a_phrase_is_found_as_whole_words(text: str, words: str, span: Span | None) -> None:
+    assert phrase(text).find(words) == span
+
+
+@pytest.mark.parametrize("text", ["", "*", " * ", "a*b", "!!", "ab*", "-"])
+def test_a_phrase_that_no_index_finds_is_none(text: str) -> None:
+    assert parse_phrase(text) is None
+
+
+@pytest.mark.parametrize(
+    ("keys", "text", "span"),
+    [
+        ({"words": ("over quota", "quota")}, "is over quota", Span(3, 13)),
+        ({"words": ("quota",), "unless": ("sending quota",)}, "sending quota", None),
+        ({"links": ("spam.example",)}, "see http://spam.example/x", Span(7, 19, linked=True)),
+        ({"words": ("quota",), "links": ("spam.example",)}, "no", None),
+        ({"words": ("box",), "beside": ("full", "is full")}, "box is full", Span(0, 11)),
+        ({"words": ("box",), "beside": ("full",)}, "the box", None),
+        ({"words": ("box",), "beside": ("full",)}, "is full", None),
+        ({"words": ("box",), "beside": ("full",), "all": ("x",)}, "box", None),
+        ({"all": ("box", "full")}, "full is the box", Span(0, 15)),
+        ({"all": ("box", "full")}, "the box", None),
+        ({"words": ("quota",), "all": ("user",)}, "user over quota", Span(0, 15)),
+        ({"words": ("quota",), "all": ("user",)}, "over quota", None),
+        ({"links": ("spam.example",), "all": ("user",)}, "a user spam.example", Span(2, 6)),
+        ({"words": ("id",), "pattern": re.compile(r"id \d")}, "id x id 5", Span(5, 9)),
+        ({"words": ("id",), "pattern": re.compile(r"id \d")}, "id x", None),
+        ({}, "anything", Span(0, 0)),
+    ],
+)
+def test_every_key_of_a_rule_must_agree(
+    keys: dict[str, object], text: str, span: Span | None
+) -> None:
+    made = {
+        key: tuple(map(phrase, value)) if isinstance(value, tuple) else value
+        for key, value in keys.items()
+    }
+    view = read_view(text)
+    found = [
+        rule.match_words(view, near)
+        for rule, near in compile_rules([make_rule(**made)]).find_candidates(view, None)
+    ]
+    assert (found or [None]) == [span]
+
+
+@pytest.mark.parametrize(
+    ("hosts", "seen", "agrees"),
+    [
+        ((), [], True),
+        (("x.de",), ["mx.x.de"], True),
+        (("x.de",), ["x.de"], True),
+        (("x.de",), ["ax.de"], False),
+        (("x.de",), [], False),
+    ],
+)
+def test_a_host_agrees_when_it_lies_under_the_domain(
+    hosts: tuple[str, ...], seen: list[str], *, agrees: bool
+) -> None:
+    assert make_rule(hosts=hosts).match_host(seen) is agrees
+
+
+@pytest.mark.parametrize(
+    ("wanted", "status", "agrees"),
+    [
+        ((), None, True),
+        (("5.7.1",), "5.7.1", True),
+        (("5.7.1",), "5.7.10", False),
+        (("4.*",), "4.4.7", True),
+        (("4.4.*",), "4.3.0", False),
+        (("4.*",), None, False),
+    ],
+)
+def test_a_status_agrees_exactly_or_by_family(
+    wanted: tuple[str, ...], status: str | None, *, agrees: bool
+) -> None:
+    assert make_rule(status=wanted).match_status(status) is agrees
+
+
+def test_rules_are_tried_by_stage_then_as_given() -> None:
+    code = make_rule(id="code", stage=Stage.CODE, codes=frozenset({550}))
+    status = make_rule(id="status", stage=Stage.STATUS, status=("5.1.1",))
+    family = make_rule(id="family", stage=Stage.STATUS, status=("5.*",))
+    words = make_rule(id="words", words=(phrase("unknown"),))
+    other = make_rule(id="other", words=(phrase("unknown*"),), links=(phrase("x.de"),))
+    receiver = make_rule(id="receiver", stage=Stage.RECEIVER, links=(phrase("x.de"),))
+    absent = make_rule(id="absent", words=(phrase("quota"),))
+    rules = compile_rules([code, family, status, words, absent, other, receiver])
+    found = rules.find_candidates(read_view("unknown x.de"), "5.1.1")
+    assert [rule.id for rule, _ in found] == [
+        "receiver",
+        "words",
+        "other",
+        "family",
+        "status",
+        "code",
+    ]
+
+
+WORDS = st.sampled_from(
+    ["spam", "spams", "user", "unknown", "x", "宛先", "不明", "ящик", "re-ject"]
+)
+PHRASES = st.tuples(
+    st.lists(WORDS, min_size=1, max_size=3).map(" ".join), st.sampled_from(["", "*"])
+)
+
+
+@given(PHRASES.map("".join), st.lists(WORDS).map(" ".join))
+def test_the_index_misses_no_phrase_that_stands_in_the_text(text: str, words: str) -> None:
+    parsed = parse_phrase(text)
+    if parsed is None:
+        return
+    found = list(
+        compile_rules([make_rule(words=(parsed,))]).find_candidates(View(words, ""), None)
+    )
+    assert parsed.find(words) is None or [near.words for _, near in found] == [[parsed]]

@@ -1,0 +1,98 @@
+"""Whether a rule table keeps what it promises."""
+
+import pytest
+
+from bounced.parser.rulecheck import check_examples
+from bounced.parser.ruleset import parse_rules
+
+
+def table(
+    identity: str, keys: str, examples: str, *, about: str = "spam-rejection/content"
+) -> str:
+    category, reason = about.split("/")
+    return (
+        f'[[rule]]\nid = "{identity}"\ncategory = "{category}"\nreason = "{reason}"\n'
+        f'source = "RFC 5321"\n{keys}\nexamples = [{examples}]\n'
+    )
+
+
+def check(*tables: str) -> list[str]:
+    return check_examples(parse_rules({"f.toml": 'stage = "language"\n' + "".join(tables)}))
+
+
+def test_a_sound_table_has_no_problems() -> None:
+    assert (
+        check(
+            table("one", 'words = ["junk"]', '"550 junk"'),
+            table("two", 'words = ["crap"]', '"550 crap"'),
+        )
+        == []
+    )
+
+
+def test_an_example_won_by_another_rule_is_a_problem() -> None:
+    problems = check(
+        table("one", 'words = ["junk"]', '"550 junk"'),
+        table("two", 'words = ["crap"]', '"550 junk crap"'),
+    )
+    assert problems == ["f.toml: rule two: examples: '550 junk crap' is won by one"]
+
+
+def test_an_example_won_by_none_is_a_problem() -> None:
+    problems = check(table("one", 'words = ["junk"]', '"550 crap"'))
+    assert problems == ["f.toml: rule one: examples: '550 crap' is won by no rule"]
+
+
+def test_an_example_that_the_guard_forbids_is_a_problem() -> None:
+    bad = table(
+        "one", 'words = ["nobody"]', '"550 nobody: spam"', about="bad-address/user-unknown"
+    )
+    assert check(bad) == ["f.toml: rule one: examples: '550 nobody: spam' is won by no rule"]
+
+
+SHUT = "f.toml: rule two: can never win: one (f.toml) stands before it and takes every text that it matches"
+
+
+@pytest.mark.parametrize(
+    ("one", "two"),
+    [
+        ('words = ["junk"]', 'words = ["junk mail", "old junk"]'),
+        ('words = ["junk*"]', 'words = ["junk mail"]'),
+        ('words = ["junk*"]', 'words = ["junk*"]'),
+        ('links = ["x.de"]', 'links = ["x.de/spam"]'),
+        ('words = ["junk"]', 'words = ["crap"]\nall = ["junk mail"]'),
+        ('words = ["宛先"]', 'words = ["宛先不明"]'),
+    ],
+)
+def test_a_rule_behind_a_wider_one_can_never_win(one: str, two: str) -> None:
+    problems = check(table("one", one, '"550 x"'), table("two", two, '"550 x"'))
+    assert SHUT in problems
+
+
+@pytest.mark.parametrize(
+    ("one", "two"),
+    [
+        ('words = ["junk"]', 'words = ["junk mail", "crap"]'),
+        ('words = ["junk"]', 'words = ["junk*"]'),
+        ('words = ["junk mail"]', 'words = ["junk"]'),
+        ('words = ["junk"]\nunless = ["x"]', 'words = ["junk"]'),
+        ('words = ["junk"]\nall = ["x"]', 'words = ["junk"]'),
+        ('words = ["junk"]\nbeside = ["x"]', 'words = ["junk"]'),
+        ('words = ["junk"]\nhosts = ["x.de"]', 'words = ["junk"]'),
+        ('words = ["junk"]\nstatus = ["5.7.1"]', 'words = ["junk"]'),
+        ('words = ["junk"]\ncodes = [550]', 'words = ["junk"]'),
+        ('words = ["junk"]\ncommands = ["DATA"]', 'words = ["junk"]'),
+        ("words = [\"junk\"]\npattern = 'a'", 'words = ["junk"]'),
+        ('words = ["先不"]', 'words = ["宛先"]'),
+        ('words = ["junk"]', 'links = ["junk.de"]'),
+        ('words = ["junk"]', 'status = ["5.7.1"]'),
+    ],
+)
+def test_a_rule_that_something_tells_apart_can_win(one: str, two: str) -> None:
+    problems = check(table("one", one, '"550 x"'), table("two", two, '"550 x"'))
+    assert SHUT not in problems
+
+
+def test_a_rule_of_bad_address_shuts_out_none_because_the_guard_stands_over_it() -> None:
+    one = table("one", 'words = ["nobody"]', '"550 nobody"', about="bad-address/user-unknown")
+    assert check(one, table("two", 'words = ["nobody"]', '"550 nobody: spam"')) == []
