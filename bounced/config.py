@@ -10,18 +10,13 @@ import difflib
 import ipaddress
 import json
 import os
-import re
 import tomllib
 from collections.abc import Mapping
-from datetime import timedelta
 from pathlib import Path
-from typing import Annotated, Any, Literal, Self
-from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+from typing import Any, Literal, Self
 
 from pydantic import (
-    AfterValidator,
     BaseModel,
-    BeforeValidator,
     ConfigDict,
     Field,
     ValidationError,
@@ -29,21 +24,25 @@ from pydantic import (
 )
 from pydantic_core import ErrorDetails
 
-from bounced.model import Category, ConfigError, domain_key
+from bounced.model import Category, ConfigError
+from bounced.values import (
+    Address,
+    DatabaseUrl,
+    Domain,
+    Duration,
+    HeaderName,
+    MailAddress,
+    Network,
+    OptionalPath,
+    PositiveDuration,
+    Prefix,
+    Resolver,
+    Size,
+    Timezone,
+)
 
 DEFAULT_PATH = Path("/etc/bounced/config.toml")
 ENV_PREFIX = "BOUNCED__"
-
-_DURATION = re.compile(r"(\d+)(ms|s|m|h|d)")
-_SIZE = re.compile(r"(\d+)(B|KiB|MiB|GiB)")
-_DURATION_UNITS = {
-    "ms": timedelta(milliseconds=1),
-    "s": timedelta(seconds=1),
-    "m": timedelta(minutes=1),
-    "h": timedelta(hours=1),
-    "d": timedelta(days=1),
-}
-_SIZE_UNITS = {"B": 1, "KiB": 2**10, "MiB": 2**20, "GiB": 2**30}
 
 EMPTY_YET = frozenset(
     {
@@ -60,94 +59,6 @@ EMPTY_YET = frozenset(
 """Keys that are read and checked but have no effect in this version."""
 
 
-def parse_duration(value: object) -> timedelta:
-    """Parse `<int>(ms|s|m|h|d)`; raises ValueError for anything else, bare numbers too."""
-    match = _DURATION.fullmatch(value) if isinstance(value, str) else None
-    if match is None:
-        raise ValueError(f"{value!r} is no duration: write a number and ms, s, m, h or d: '15m'")
-    try:
-        return int(match[1]) * _DURATION_UNITS[match[2]]
-    except OverflowError:
-        raise ValueError(f"{value!r} is longer than a duration can be") from None
-
-
-def parse_size(value: object) -> int:
-    """Parse `<int>(B|KiB|MiB|GiB)` into bytes; raises ValueError for anything else."""
-    match = _SIZE.fullmatch(value) if isinstance(value, str) else None
-    if match is None:
-        raise ValueError(f"{value!r} is no size: write a number and B, KiB, MiB or GiB: '10MiB'")
-    return int(match[1]) * _SIZE_UNITS[match[2]]
-
-
-def _parse_address(value: str) -> tuple[str, int]:
-    host, colon, port = value.rpartition(":")
-    if not colon or not host or not port.isascii() or not port.isdigit() or int(port) > 65535:  # noqa: PLR2004 - the highest port
-        raise ValueError(f"{value!r} is no address: write host:port, such as '127.0.0.1:8025'")
-    return host.removeprefix("[").removesuffix("]"), int(port)
-
-
-def _check_address(value: str) -> str:
-    _parse_address(value)
-    return value
-
-
-def _check_resolver(value: str) -> str:
-    try:
-        ipaddress.ip_address(value)
-    except ValueError:
-        _parse_address(value)
-    return value
-
-
-def _parse_network(value: object) -> ipaddress.IPv4Network | ipaddress.IPv6Network:
-    if isinstance(value, ipaddress.IPv4Network | ipaddress.IPv6Network):
-        return value
-    try:
-        return ipaddress.ip_network(str(value))
-    except ValueError as error:
-        raise ValueError(
-            f"{value!r} is no network: {error}; write an address or address/bits"
-        ) from None
-
-
-def _check_domain(value: str) -> str:
-    key = domain_key(value)
-    if not re.fullmatch(r"[a-z0-9_-]+(\.[a-z0-9_-]+)*", key):
-        raise ValueError(f"{value!r} is no domain name")
-    return key
-
-
-def _check_timezone(value: str) -> str:
-    try:
-        ZoneInfo(value)
-    except (ZoneInfoNotFoundError, ValueError):
-        raise ValueError(
-            f"{value!r} is no time zone: write a name such as 'Europe/Berlin'"
-        ) from None
-    return value
-
-
-def _check_mail_address(value: str) -> str:
-    if value and not re.fullmatch(r"[^\s@<>]+@[^\s@<>]+", value):
-        raise ValueError(f"{value!r} is no mail address: write local@domain, no name, no brackets")
-    return value
-
-
-def _check_positive(value: timedelta) -> timedelta:
-    if value <= timedelta(0):
-        raise ValueError("must be longer than nothing")
-    return value
-
-
-Duration = Annotated[timedelta, BeforeValidator(parse_duration)]
-PositiveDuration = Annotated[Duration, AfterValidator(_check_positive)]
-Size = Annotated[int, BeforeValidator(parse_size), Field(gt=0)]
-Address = Annotated[str, AfterValidator(_check_address)]
-Resolver = Annotated[str, AfterValidator(_check_resolver)]
-Network = Annotated[ipaddress.IPv4Network | ipaddress.IPv6Network, BeforeValidator(_parse_network)]
-Domain = Annotated[str, AfterValidator(_check_domain)]
-MailAddress = Annotated[str, AfterValidator(_check_mail_address)]
-Timezone = Annotated[str, AfterValidator(_check_timezone)]
 Language = Literal["de", "en"]
 
 
@@ -171,8 +82,8 @@ class SmtpSettings(_Section):
     max_connections_per_client: int = Field(default=100, ge=1)
     command_timeout: PositiveDuration = Field(default="60s")  # type: ignore[assignment] # parsed
     session_timeout: PositiveDuration = Field(default="10m")  # type: ignore[assignment] # parsed
-    tls_certificate_file: Path | None = None
-    tls_key_file: Path | None = None
+    tls_certificate_file: OptionalPath = None
+    tls_key_file: OptionalPath = None
     require_tls: bool = False
     proxy_protocol_from: tuple[Network, ...] = ()
     senders_allowed: tuple[str, ...] = ()
@@ -191,8 +102,8 @@ class ReturnPathSettings(_Section):
 
     domains: tuple[Domain, ...] = ("bounce.example.com",)
     mailboxes: tuple[str, ...] = ("bounces",)
-    prefix: str = Field(default="", max_length=32, pattern=r"^[A-Za-z0-9+_.=-]*$")
-    keys_file: Path | None = None
+    prefix: Prefix = ""
+    keys_file: OptionalPath = None
     ttl: PositiveDuration = Field(default="14d")  # type: ignore[assignment] # parsed by Duration
 
 
@@ -201,15 +112,15 @@ class AuthorSettings(_Section):
 
     domains: tuple[Domain, ...] = ()
     own_domains: tuple[Domain, ...] = ()
-    author_header: str = Field(default="X-Protocol-Author", pattern=r"^[!-9;-~]+$")
-    reference_header: str = Field(default="X-Protocol-Id", pattern=r"^[!-9;-~]+$")
-    language_header: str = Field(default="Content-Language", pattern=r"^[!-9;-~]+$")
+    author_header: HeaderName = "X-Protocol-Author"
+    reference_header: HeaderName = "X-Protocol-Id"
+    language_header: HeaderName = "Content-Language"
 
 
 class DatabaseSettings(_Section):
     """Where the ledger lives."""
 
-    url: str = Field(default="sqlite:///bounced.db", pattern=r"^(sqlite|postgresql)(\+\w+)?:")
+    url: DatabaseUrl = Field(default="sqlite:///bounced.db", repr=False)
 
 
 class WorkerSettings(_Section):
@@ -246,7 +157,7 @@ class NoticeSettings(_Section):
     reply_to: MailAddress = ""
     language: Language = "de"
     timezone: Timezone = "Europe/Berlin"
-    templates_directory: Path | None = None
+    templates_directory: OptionalPath = None
     application_name: str = ""
     application_url: str = ""
 
@@ -258,7 +169,7 @@ class RelaySettings(_Section):
     port: int = Field(default=587, ge=1, le=65535)
     security: Literal["starttls", "tls", "none"] = "starttls"
     username: str = ""
-    password_file: Path | None = None
+    password_file: OptionalPath = None
     maildir: Path = Path("notices")
 
     @model_validator(mode="after")
@@ -273,7 +184,7 @@ class HttpSettings(_Section):
 
     listen: Address = "127.0.0.1:8080"
     public_url: str = ""
-    tokens_file: Path | None = None
+    tokens_file: OptionalPath = None
 
 
 class DnsSettings(_Section):
@@ -404,7 +315,9 @@ def _read_environment(environ: Mapping[str, str]) -> list[tuple[str, str, str, s
             continue
         section, _, key = variable.removeprefix(ENV_PREFIX).lower().partition("__")
         if variable != variable.upper() or key not in known.get(section, []):
-            raise ConfigError(f"environment: {variable} is unknown{_nearest(variable, names)}")
+            raise ConfigError(
+                f"environment: {variable} is unknown{_nearest(variable.upper(), names)}"
+            )
         found.append((section, key, text, variable))
     return found
 
@@ -437,6 +350,8 @@ def _describe(
         known = known_keys().get(section, []) if key else list(known_keys())
         what = "unknown key" if key else "unknown section"
         return f"{source}: {name}: {what}{_nearest(key or section, known)}"
+    if detail["type"] == "model_type":
+        return f"{source}: {name}: this is a section: write [{name}], and its keys below"
     message = detail["msg"].removeprefix("Value error, ")
     return f"{source}: {name}: {message}" if name else f"{source}: {message}"
 
@@ -444,8 +359,3 @@ def _describe(
 def _nearest(name: str, known: list[str]) -> str:
     close = difflib.get_close_matches(name, known, n=1, cutoff=0.0)
     return f"; did you mean {close[0]}?" if close else ""
-
-
-def parse_listen(address: str) -> tuple[str, int]:
-    """Split a checked `host:port` into host (no brackets) and port."""
-    return _parse_address(address)

@@ -6,41 +6,33 @@ Nothing is decided here: what a start needs, what runs, how it reloads, how it s
 from __future__ import annotations
 
 import asyncio
-import fcntl
 import os
 import secrets
 import signal
 import traceback
-from collections.abc import Awaitable, Callable, Iterator, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass
+from collections.abc import Awaitable, Callable, Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from apscheduler.schedulers.asyncio import AsyncIOScheduler
-from sqlalchemy.exc import OperationalError
+from sqlalchemy.exc import DBAPIError
 
 from bounced import __version__, logs, systemd
 from bounced.config import Settings, list_warnings
-from bounced.keyfile import SECRET_BYTES, load_keys, read_secret
 from bounced.ledger import notices, reports, rounds
 from bounced.ledger.engine import Ledger
-from bounced.ledger.records import NewReport
+from bounced.ledger.health import describe_error, is_lost, probe
+from bounced.ledger.records import NewReport, ReportState
 from bounced.ledger.writer import Writer
 from bounced.listener.server import Listener
 from bounced.logs import Event, emit
-from bounced.model import BouncedError
-from bounced.notifier.compose import Composer
-from bounced.notifier.delivery import Delivery, MaildirDelivery, SmtpDelivery
-from bounced.notifier.dispatcher import Dispatcher, DispatcherSettings
+from bounced.model import BouncedError, LedgerError
+from bounced.notifier.dispatcher import Dispatcher
 from bounced.origin.admission import AdmissionSettings
 from bounced.origin.token import KeyRing
-from bounced.parser.ruleset import parse_rules
-from bounced.processor.pool import ParserPool
+from bounced.plan import Plan, make_plan, make_pool
 from bounced.processor.processor import Processor, ProcessorSettings
-from bounced.processor.rule_files import read_rule_files
-from bounced.processor.worker import Limits
-from bounced.wiring import make_admission, make_header_names, make_origin, make_policy
+from bounced.wiring import make_origin, make_policy
 
 Clock = Callable[[], datetime]
 Job = Callable[[datetime], Awaitable[object]]
@@ -51,14 +43,17 @@ GRACE = timedelta(seconds=5)
 """What running sessions, batches and deliveries get after SIGTERM; all ends within 10 s."""
 PAUSE_S = 1.0
 """Rest after a failed job, so that a lost database is not asked in a tight loop."""
-_NEEDS_RESTART = ("database", "workers.processes", "smtp.listen", "smtp.lmtp_listen")
+END = timedelta(seconds=9)
+"""After so long a stop is cut short; what kill -9 cannot harm, this cannot."""
+_CUT_SHORT = 75
+_NEEDS_RESTART = ("database", "smtp.listen", "smtp.lmtp_listen")
 
 _ID_ALPHABET = "0123456789abcdefghjkmnpqrstvwxyz"
 _TIME_DIGITS, _RANDOM_DIGITS = 10, 6
 
 
-class AlreadyServedError(BouncedError):
-    """Another daemon serves the same SQLite file (exit 75)."""
+class ListenError(BouncedError):
+    """An address cannot be listened on (exit 74)."""
 
 
 def read_clock() -> datetime:
@@ -80,18 +75,6 @@ def make_report_id(now: datetime) -> str:
     )
 
 
-@dataclass(frozen=True, slots=True)
-class _Plan:
-    """Everything that is made from the settings before anything runs; may raise ConfigError."""
-
-    settings: Settings
-    rules: dict[str, str]
-    processor: ProcessorSettings
-    dispatcher: DispatcherSettings
-    admission: AdmissionSettings
-    ring: KeyRing
-
-
 class Daemon:
     """`bounced serve`, in one event loop; the demo and the tests move its clock themselves."""
 
@@ -102,8 +85,13 @@ class Daemon:
         self._clock = clock
         self._config_path = config_path
         self.ledger = Ledger(settings.database.url)
-        self.ledger.prepare()
-        self._plan = self._make_plan(settings)
+        try:
+            self.ledger.prepare()
+            self._plan = self._make_plan(settings)
+        except BouncedError:
+            self.ledger.close()
+            raise
+        self._started_with = settings
         self._jobs: set[asyncio.Task[None]] = set()
         self._stopping = asyncio.Event()
         self._database_lost = False
@@ -116,7 +104,7 @@ class Daemon:
     async def start(self, *, beat: bool = True) -> None:
         """Recover what a predecessor left, then listen; without `beat` jobs are called by hand.
 
-        Raises OSError where a port cannot be had.
+        Raises ListenError where an address cannot be had.
         """
         plan = self._plan
         self._log_loaded(plan)
@@ -131,7 +119,7 @@ class Daemon:
         self.listener = Listener(
             plan.settings.smtp, lambda: self.admission, self._store, self._clock, make_report_id
         )
-        await self.listener.start()
+        await self._listen()
         self._scheduler = AsyncIOScheduler(
             timezone=UTC,
             job_defaults={"max_instances": 1, "coalesce": True, "misfire_grace_time": None},
@@ -152,12 +140,20 @@ class Daemon:
     async def serve(self, load: Callable[[], Settings]) -> None:
         """Run until SIGTERM or SIGINT; SIGHUP reloads by `load`."""
         loop = asyncio.get_running_loop()
+
+        async def reload(_now: datetime) -> None:
+            await self.reload(load)
+
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, self._stopping.set)
-        loop.add_signal_handler(signal.SIGHUP, lambda: self._spawn(self.reload(load)))
         await self.start()
+        loop.add_signal_handler(
+            signal.SIGHUP, lambda: self._spawn(self._run_job("reload", reload))
+        )
         await self._stopping.wait()
+        cut = loop.call_later(END.total_seconds(), _cut_short)
         await self.stop()
+        cut.cancel()
 
     async def stop(self) -> None:
         """Stop listening, let what runs come to its end within GRACE, close everything."""
@@ -167,80 +163,67 @@ class Daemon:
         self.dispatcher.stop()
         if self._scheduler.running:
             self._scheduler.pause()
-        unfinished, _ = await asyncio.gather(self.listener.stop(GRACE), self._drain())
+        await asyncio.gather(self.listener.stop(GRACE), self._drain())
         if self._scheduler.running:
             self._scheduler.shutdown(wait=False)
         await asyncio.to_thread(self.processor.pool.stop)
-        counts = await asyncio.to_thread(self.ledger.read, reports.count_by_state)
-        self.writer.stop()
+        await asyncio.to_thread(self.writer.stop)
+        pending = await asyncio.to_thread(self._count_pending)
         self.ledger.close()
-        emit(Event.STOPPED, pending={"sessions": unfinished, "reports": counts.get("stored", 0)})
+        emit(Event.STOPPED, pending=pending)
 
     async def reload(self, load: Callable[[], Settings]) -> None:
         """Take over changed settings, rules, templates, keys; on any fault keep the old ones."""
         systemd.notify(systemd.describe_reload())
         try:
-            plan = self._make_plan(load())
+            plan = await asyncio.to_thread(self._make_plan, load())
             await self.listener.apply(plan.settings.smtp)
-        except BouncedError as error:
-            emit(Event.CONFIG_REJECTED, why=str(error))
+            await self._leave_rehearsal(plan)
+        except (BouncedError, DBAPIError) as error:
+            why = describe_error(error) if isinstance(error, DBAPIError) else str(error)
+            emit(Event.CONFIG_REJECTED, why=why)
+        else:
+            self._take_over(plan)
+        finally:
             systemd.notify("READY=1")
-            return
-        for name in _NEEDS_RESTART:
-            if _read_key(plan.settings, name) != _read_key(self._plan.settings, name):
-                emit(Event.CONFIG_WARNING, why=f"{name} has changed: it takes a restart")
-        old_pool = self.processor.pool
-        self._plan = plan
-        self.processor.pool = _make_pool(plan.settings, plan.rules)
+
+    def _take_over(self, plan: Plan) -> None:
+        """Work by the new plan from now on; a batch at hand is finished by the old one."""
+        old_pool, self._plan = self.processor.pool, plan
+        self.processor.pool = make_pool(plan.settings, plan.rules)
         self.processor.settings = plan.processor
         self.dispatcher.settings = plan.dispatcher
         old_pool.close()
         logs.configure(plan.settings.log)
         self._log_loaded(plan)
-        systemd.notify("READY=1")
+        for name in _NEEDS_RESTART:
+            if _read_key(plan.settings, name) != _read_key(self._started_with, name):
+                emit(Event.CONFIG_WARNING, why=f"{name} has changed: it takes a restart")
 
-    @contextmanager
-    def hold_database(self) -> Iterator[None]:
-        """Be the only daemon of a SQLite file; raises AlreadyServedError."""
-        if self.ledger.file is None:
-            yield
-            return
-        path = self.ledger.file.with_name(self.ledger.file.name + ".lock")
-        with path.open("a", encoding="ascii") as file:
-            try:
-                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError:
-                raise AlreadyServedError(
-                    f"{self.ledger.file}: another `bounced serve` works on this database"
-                ) from None
-            yield
+    def _make_plan(self, settings: Settings) -> Plan:
+        return make_plan(settings, self.ledger.file, self._clock().date())
 
-    def _make_plan(self, settings: Settings) -> _Plan:
-        today = self._clock().date()
-        secret = secrets.token_bytes(SECRET_BYTES)
-        ring = load_keys(settings, self.ledger.file, secret, today)
-        admission, policy = make_admission(settings), make_policy(settings)
-        composer = make_composer(settings)
-        composer.check()
-        rules = read_rule_files(settings.rules.directories)
-        parse_rules(rules)  # a fault is told before anything starts
-        return _Plan(
-            settings,
-            rules,
-            ProcessorSettings(make_origin(settings), policy),
-            DispatcherSettings(
-                settings.notices, policy, admission, ring, composer, _make_delivery(settings)
-            ),
-            admission,
-            ring,
-        )
+    async def _listen(self) -> None:
+        try:
+            await self.listener.start()
+        except (OSError, BouncedError) as error:
+            await asyncio.to_thread(self.writer.stop)
+            self.ledger.close()
+            if isinstance(error, BouncedError):
+                raise
+            raise ListenError(f"smtp.listen, smtp.lmtp_listen: {error.strerror}") from None
 
-    async def _recover(self, plan: _Plan) -> None:
-        """Take up what a predecessor was doing; a rehearsal ends with the first relay."""
-        now, policy = self._clock(), plan.processor.policy
+    async def _recover(self, plan: Plan) -> None:
+        """Take up what a predecessor was doing."""
+        now = self._clock()
         if self.ledger.file is not None:  # no other daemon: its claims are nobody's
             await self.writer.run(reports.release_claims)
             await self.writer.run(lambda connection: notices.expire_claims(connection, now))
+        await self._leave_rehearsal(plan)
+
+    async def _leave_rehearsal(self, plan: Plan) -> None:
+        """End the rehearsal (DESIGN §5, round 0) with the first relay."""
+        now, policy = self._clock(), plan.processor.policy
         if policy.first_round > 0:
             await self.writer.run(
                 lambda connection: rounds.leave_rehearsal(
@@ -249,17 +232,21 @@ class Daemon:
             )
 
     async def _store(self, arrivals: Sequence[NewReport]) -> None:
+        """Keep received messages; raises LedgerError when the database is lost."""
         try:
             await self.writer.append(arrivals)
-        except OperationalError as error:
-            self._note_database(error)
-            raise
-        self._note_database(None)
+        except DBAPIError as error:
+            if not is_lost(error):
+                raise
+            self._note_lost(error)
+            raise LedgerError("the database is lost") from error
+        self._note_restored()
         self.processor.wake()
 
     def _start_beat(self) -> None:
         self._spawn(self._process_forever())
         self._every(BEAT_S, "send notices", self.dispatcher.send_due)
+        self._every(PAUSE_S, "look for the database", self.look_for_database)
         interval = systemd.find_watchdog_interval()
         if interval is not None:
             self._every(interval.total_seconds(), "watchdog", _feed_watchdog)
@@ -284,10 +271,10 @@ class Daemon:
         """Run a job once; what it raises is logged, and the next beat tries again."""
         try:
             await job(self._clock())
-        except OperationalError as error:
-            self._note_database(error)
-            return False
         except Exception as error:  # noqa: BLE001 - the job wrapper: a bug must not end the daemon
+            if isinstance(error, DBAPIError) and is_lost(error):
+                self._note_lost(error)
+                return False
             emit(
                 Event.JOB_FAILED,
                 job=name,
@@ -295,18 +282,39 @@ class Daemon:
                 exception="".join(traceback.format_exception(error)),
             )
             return False
-        self._note_database(None)
         return True
 
-    def _note_database(self, error: OperationalError | None) -> None:
-        """Log once that the database is lost, and once that it is back."""
-        if error is not None and not self._database_lost:
-            emit(Event.DATABASE_LOST, error=str(error.orig))
-        elif error is None and self._database_lost:
-            emit(Event.DATABASE_RESTORED)
-        self._database_lost = error is not None
+    async def look_for_database(self, now: datetime) -> None:
+        """While the database is lost, try whether it can be written again.
 
-    def _spawn(self, work: Awaitable[None]) -> None:
+        A job that found nothing to do proves nothing: it may not have written at all.
+        """
+        if self._database_lost:
+            await self.writer.run(lambda connection: probe(connection, now))
+            self._note_restored()
+            self.processor.wake()
+
+    def _note_lost(self, error: DBAPIError) -> None:
+        """Log once that the database is lost."""
+        if not self._database_lost:
+            emit(Event.DATABASE_LOST, error=describe_error(error))
+        self._database_lost = True
+
+    def _note_restored(self) -> None:
+        """Log once that it is back."""
+        if self._database_lost:
+            emit(Event.DATABASE_RESTORED)
+        self._database_lost = False
+
+    def _count_pending(self) -> dict[str, int] | None:
+        """Count the reports that wait for the next start; None where the database is lost."""
+        try:
+            counts = self.ledger.read(reports.count_by_state)
+        except DBAPIError:
+            return None
+        return {"reports": counts.get(ReportState.STORED.value, 0)}
+
+    def _spawn(self, work: Awaitable[object]) -> None:
         async def run() -> None:
             await self._track(work)
 
@@ -329,7 +337,7 @@ class Daemon:
                 task.cancel()
             await asyncio.gather(*late, return_exceptions=True)
 
-    def _log_loaded(self, plan: _Plan) -> None:
+    def _log_loaded(self, plan: Plan) -> None:
         emit(
             Event.CONFIG_LOADED,
             path=str(self._config_path or "built-in defaults"),
@@ -340,46 +348,22 @@ class Daemon:
             emit(Event.CONFIG_WARNING, why=why)
 
 
-def make_composer(settings: Settings) -> Composer:
-    """Read words and templates; raises ConfigError."""
-    return Composer(
-        settings.notices.templates_directory,
-        settings.notices,
-        fallback_sender=f"postmaster@{settings.return_path.domains[0]}",
-    )
-
-
 def make_processor(
     writer: Writer, settings: Settings, *, rules: dict[str, str], clock: Clock
 ) -> Processor:
     """Build a processor with parser processes of its own; whoever asked stops its pool."""
     return Processor(
         writer,
-        _make_pool(settings, rules),
+        make_pool(settings, rules),
         ProcessorSettings(make_origin(settings), make_policy(settings)),
         clock=clock,
         new_id=make_id,
     )
 
 
-def _make_pool(settings: Settings, rules: dict[str, str]) -> ParserPool:
-    workers = settings.workers
-    return ParserPool(
-        rules,
-        make_header_names(settings),
-        Limits(workers.message_deadline.total_seconds(), workers.message_memory),
-        workers.processes,
-    )
-
-
-def _make_delivery(settings: Settings) -> Delivery:
-    relay = settings.relay
-    if not relay.host:
-        return MaildirDelivery(relay.maildir)
-    password = (
-        read_secret(relay.password_file, "relay.password_file") if relay.password_file else None
-    )
-    return SmtpDelivery(relay, password=password, hostname=settings.smtp.hostname)
+def _cut_short() -> None:
+    emit(Event.STOPPED, why=f"cut short after {END.total_seconds():g} s")
+    os._exit(_CUT_SHORT)
 
 
 async def _feed_watchdog(_now: datetime) -> None:

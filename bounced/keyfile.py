@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import tempfile
 from datetime import date
 from pathlib import Path
 
@@ -12,7 +13,6 @@ from bounced.origin.token import Key, KeyRing, format_keys, parse_keys
 
 KEYS_NAME = "bounced.keys"
 SECRET_BYTES = 32
-_OWNER_ONLY = 0o600
 FIRST_KEY_ID = "a"
 
 
@@ -54,24 +54,21 @@ def read_keys(path: Path) -> KeyRing:
 def write_keys(path: Path, ring: KeyRing, *, new: bool = False) -> None:
     """Write a key file whole or not at all, readable by its owner only.
 
-    With `new`, a file that has come into being meanwhile is left as it is. Raises ConfigError.
+    A file that is replaced keeps its owner, whoever runs the command. With `new`, a file that has
+    come into being meanwhile is left as it is. Raises ConfigError.
     """
-    draft = path.with_name(f".{path.name}.{os.getpid()}")
     try:
-        descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, _OWNER_ONLY)
-        with os.fdopen(descriptor, "w", encoding="ascii") as file:
-            file.write(format_keys(ring))
-            file.flush()
-            os.fsync(file.fileno())
-        if new:
-            _link_new(draft, path)
-        else:
-            draft.replace(path)
+        draft = _write_draft(path, format_keys(ring))
+        try:
+            if new:
+                _link_new(draft, path)
+            else:
+                draft.replace(path)
+        finally:
+            draft.unlink(missing_ok=True)
         _sync_folder(path.parent)
     except OSError as error:
         raise ConfigError(f"{path}: cannot be written: {error.strerror}") from None
-    finally:
-        draft.unlink(missing_ok=True)
 
 
 def read_secret(path: Path, key: str) -> str:
@@ -83,6 +80,23 @@ def read_secret(path: Path, key: str) -> str:
         raise ConfigError(f"{key}: {path}: cannot be read: {reason}") from None
     except IndexError:
         raise ConfigError(f"{key}: {path}: is empty") from None
+
+
+def _write_draft(path: Path, text: str) -> Path:
+    descriptor, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)  # mode 0600
+    draft = Path(name)
+    try:
+        with os.fdopen(descriptor, "w", encoding="ascii") as file:
+            if path.exists():
+                owner = path.stat()
+                os.fchown(descriptor, owner.st_uid, owner.st_gid)
+            file.write(text)
+            file.flush()
+            os.fsync(descriptor)
+    except OSError:
+        draft.unlink()
+        raise
+    return draft
 
 
 def _link_new(draft: Path, path: Path) -> None:

@@ -236,7 +236,7 @@ class _Masker:
             return line
         for key in _ADDRESS_KEYS & line.keys():
             value = str(line[key])
-            if key != "subject" or "@" in value:  # a sender domain is nobody's address
+            if value and (key != "subject" or "@" in value):  # a sender domain is nobody's
                 line[key] = self._mask(value)
         for key in _TEXT_KEYS & line.keys():
             line[key] = _ADDRESS_IN_TEXT.sub(lambda found: self._mask(found[0]), str(line[key]))

@@ -8,12 +8,14 @@ import traceback
 from collections.abc import Sequence
 
 import typer
+from sqlalchemy.exc import DBAPIError
 
 from bounced import __version__
-from bounced.cli import database, demo, keys, lists, messages, serve
-from bounced.cli.options import Exit
+from bounced.cli import cases, database, demo, keys, messages, notices, reports, serve
+from bounced.cli.options import Exit, InputError, LaterError
 from bounced.cli.output import complain
-from bounced.daemon import AlreadyServedError
+from bounced.ledger.health import describe_error, is_lost
+from bounced.ledger.lock import AlreadyServedError
 from bounced.model import BouncedError, ConfigError
 
 app = typer.Typer(
@@ -30,10 +32,10 @@ app.command()(serve.check)
 app.command()(messages.classify)
 app.command()(messages.explain)
 app.command()(messages.ingest)
-app.add_typer(lists.reports_app, name="reports")
-app.add_typer(lists.cases_app, name="cases")
-app.add_typer(lists.notices_app, name="notices")
-app.add_typer(lists.quarantine_app, name="quarantine")
+app.add_typer(reports.reports_app, name="reports")
+app.add_typer(cases.cases_app, name="cases")
+app.add_typer(notices.notices_app, name="notices")
+app.add_typer(reports.quarantine_app, name="quarantine")
 app.add_typer(keys.keys_app, name="keys")
 app.command()(keys.sign)
 app.add_typer(database.db_app, name="db")
@@ -58,6 +60,8 @@ def _main(
 _TYPER_USAGE = 2
 _CODES: tuple[tuple[type[Exception], Exit], ...] = (
     (AlreadyServedError, Exit.LATER),
+    (LaterError, Exit.LATER),
+    (InputError, Exit.DATA),
     (ConfigError, Exit.CONFIG),
     (BouncedError, Exit.IO),
     (OSError, Exit.IO),
@@ -68,18 +72,25 @@ _CODES: tuple[tuple[type[Exception], Exit], ...] = (
 def run(arguments: Sequence[str]) -> int:
     """Run one command; return its exit code."""
     try:
-        app(list(arguments))
+        try:
+            app(list(arguments), prog_name="bounced")
+        finally:
+            sys.stdout.flush()
     except SystemExit as end:
         return Exit.USAGE if end.code == _TYPER_USAGE else int(end.code or Exit.OK)
     except BrokenPipeError:
         # The reader of our output has gone; spare it the interpreter's complaint at exit.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 1  # as typer does where it meets the broken pipe itself
     except Exception as error:  # noqa: BLE001 - the rim: every error gets its line and its code
         return _fail(error)
     return Exit.OK
 
 
 def _fail(error: Exception) -> Exit:
+    if isinstance(error, DBAPIError) and is_lost(error):
+        complain(f"database: {describe_error(error)}")
+        return Exit.IO
     code = next((code for kind, code in _CODES if isinstance(error, kind)), Exit.BUG)
     if code is Exit.BUG:
         traceback.print_exception(error)

@@ -2,23 +2,36 @@
 
 from __future__ import annotations
 
+import os
 import sqlite3
+from collections.abc import Iterator
 from contextlib import closing
+from itertools import islice
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
-from sqlalchemy import func, insert, select
+from sqlalchemy import Connection, Table, func, insert, select
 
-from bounced.cli.options import ConfigOption, Exit, load
+from bounced.cli.options import (
+    ConfigOption,
+    Exit,
+    InputError,
+    is_missing,
+    load,
+    name_database,
+    open_ledger,
+)
 from bounced.cli.output import follow, say
 from bounced.ledger.engine import Ledger, newest_version
+from bounced.ledger.lock import hold_database
 from bounced.ledger.schema import metadata
 from bounced.model import BouncedError
 
 db_app = typer.Typer(no_args_is_help=True, help="Schema and data.")
 
-_COPY_ROWS = 500
+_COPY_ROWS = 200
+_OWNER_ONLY = 0o600
 
 
 @db_app.command("status")
@@ -26,10 +39,10 @@ def status(config: ConfigOption = None) -> None:
     """Say which schema the database has; exits 1 when it is not the newest."""
     ledger = Ledger(load(config).database.url)
     try:
-        version = ledger.find_version()
+        version = None if is_missing(ledger) else ledger.find_version()
     finally:
         ledger.close()
-    say(f"{ledger.engine.url.render_as_string(hide_password=True)}")
+    say(name_database(ledger))
     say(f"schema {version or 'none'}, newest {newest_version()}")
     if version != newest_version():
         say("run `bounced db upgrade`")
@@ -45,7 +58,10 @@ def upgrade(config: ConfigOption = None) -> None:
         ledger.upgrade()
     finally:
         ledger.close()
-    say(f"schema {before or 'none'} → {newest_version()}")
+    newest = newest_version()
+    say(
+        f"schema {newest} already" if before == newest else f"schema {before or 'none'} → {newest}"
+    )
 
 
 @db_app.command("backup")
@@ -54,23 +70,20 @@ def backup(
     config: ConfigOption = None,
 ) -> None:
     """Write a consistent copy of the SQLite file beside a running daemon."""
-    ledger = Ledger(load(config).database.url)
-    source = ledger.file
-    ledger.close()
+    with open_ledger(load(config)) as ledger:
+        source = ledger.file
     if source is None:
-        raise BouncedError("db backup is for SQLite; use pg_dump for PostgreSQL")
-    if target.exists():
-        raise BouncedError(f"{target} is there already: choose another name")
-    if not source.exists():
-        raise BouncedError(f"{source}: no such database")
+        raise InputError("db backup is for SQLite; use pg_dump for PostgreSQL")
     try:
-        with (
-            closing(sqlite3.connect(source)) as reading,
-            closing(sqlite3.connect(target)) as writing,
-        ):
-            reading.backup(writing)
+        os.close(os.open(target, os.O_CREAT | os.O_EXCL, _OWNER_ONLY))
+    except FileExistsError:
+        raise InputError(f"{target}: is there already; choose another name") from None
+    try:
+        with closing(sqlite3.connect(source)) as reading, closing(sqlite3.connect(target)) as copy:
+            reading.backup(copy)
     except sqlite3.Error as error:
-        raise BouncedError(f"{target}: {error}") from None
+        target.unlink()
+        raise BouncedError(f"{source} to {target}: {error}") from None
     say(f"{target}: {target.stat().st_size} bytes")
 
 
@@ -80,19 +93,28 @@ def copy(
     config: ConfigOption = None,
 ) -> None:
     """Copy everything into an empty database, as from SQLite to PostgreSQL; stop the daemon."""
-    source, sink = Ledger(load(config).database.url), Ledger(target)
-    try:
-        source.prepare()
-        if sink.find_version() is not None:
-            raise BouncedError(f"{target}: not empty; copying adds nothing to what is there")
-        sink.upgrade()
-        with source.engine.connect() as reading, sink.engine.begin() as writing:
-            for table in metadata.sorted_tables:
-                total = reading.execute(select(func.count()).select_from(table)).scalar_one()
-                rows = reading.execution_options(yield_per=_COPY_ROWS).execute(select(table))
-                for row in follow(rows.mappings(), total=total, label=table.name):
-                    writing.execute(insert(table), [dict(row)])
-                say(f"{table.name}: {total}")
-    finally:
-        source.close()
-        sink.close()
+    with open_ledger(load(config)) as source, hold_database(source.file):
+        sink = Ledger(target)
+        try:
+            if sink.find_version() is not None:
+                raise InputError(
+                    f"{name_database(sink)}: not empty; copying adds nothing to what is there"
+                )
+            sink.upgrade()
+            source.read(lambda reading: sink.write(lambda writing: _copy_all(reading, writing)))
+        finally:
+            sink.close()
+
+
+def _copy_all(reading: Connection, writing: Connection) -> None:
+    for table in metadata.sorted_tables:
+        total = reading.execute(select(func.count()).select_from(table)).scalar_one()
+        rows = follow(_read_rows(reading, table), total=total, label=table.name)
+        while some := list(islice(rows, _COPY_ROWS)):
+            writing.execute(insert(table), some)
+        say(f"{table.name}: {total}")
+
+
+def _read_rows(reading: Connection, table: Table) -> Iterator[dict[str, Any]]:
+    rows = reading.execution_options(yield_per=_COPY_ROWS).execute(select(table))
+    return (dict(row) for row in rows.mappings())

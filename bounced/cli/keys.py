@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import secrets
 from dataclasses import replace
 from pathlib import Path
@@ -11,21 +12,22 @@ from typing import Annotated
 import typer
 
 from bounced import logs
-from bounced.cli.options import ConfigOption, JsonOption, load, open_ledger
+from bounced.cli.options import ConfigOption, InputError, JsonOption, load, open_ledger
 from bounced.cli.output import print_json, print_table, say
-from bounced.config import Settings
+from bounced.config import Language, Settings
 from bounced.daemon import make_id, read_clock
 from bounced.keyfile import SECRET_BYTES, find_keys_file, load_keys, read_keys, write_keys
 from bounced.ledger import sends
 from bounced.ledger.engine import Ledger
 from bounced.logs import Event, emit
-from bounced.model import BouncedError, Send, TokenType, split_address
+from bounced.model import Send, TokenType
 from bounced.origin.admission import build_return_path
 from bounced.origin.token import MAX_ACTIVE_KEYS, Key, KeyRing, seal
 from bounced.wiring import make_admission
 
 keys_app = typer.Typer(no_args_is_help=True, help="Signing keys of return paths.")
 
+_ADDRESS = re.compile(r"[^\s@<>]+@[^\s@<>]+")
 KEY_IDS = "abcdefghijklmnopqrstuvwxyz234567"
 _DAY_S = 86_400
 
@@ -41,17 +43,18 @@ def new_key(config: ConfigOption = None) -> None:
     else:
         old = read_keys(path)
         if sum(key.active for key in old.keys) >= MAX_ACTIVE_KEYS:
-            raise BouncedError(
+            raise InputError(
                 f"{path}: two keys are active; end the older one first: `bounced keys retire ID`"
             )
         free = [key_id for key_id in KEY_IDS if old.find(key_id) is None]
         if not free:
-            raise BouncedError(f"{path}: every key id is taken; delete retired lines by hand")
+            raise InputError(f"{path}: every key id is taken; delete retired lines by hand")
         ring = KeyRing((Key(free[0], secret, today), *old.keys))
         write_keys(path, ring)
     _log(settings, "keys new", ring.signing.key_id)
     say(f"{path}: signing with key {ring.signing.key_id!r}")
-    say("a running daemon takes it over at SIGHUP (systemctl reload bounced)")
+    say("reload a running daemon now (SIGHUP, `systemctl reload bounced`): until then it refuses")
+    say("what the new key signs")
 
 
 @keys_app.command("list")
@@ -75,8 +78,8 @@ def list_keys(
         for row in rows:
             print_json(row)
     else:
-        columns = ("key", "created_on", "state", "signing")
-        print_table(str(path), columns, ([row[name] for name in columns] for row in rows))
+        columns = ("key", "created on", "state", "signing")
+        print_table(str(path), columns, [tuple(row.values()) for row in rows])
 
 
 @keys_app.command("retire")
@@ -86,9 +89,9 @@ def retire_key(key_id: str, config: ConfigOption = None) -> None:
     ring = read_keys(path)
     key = ring.find(key_id)
     if key is None:
-        raise BouncedError(f"{path}: no key {key_id!r}; `bounced keys list` shows them")
+        raise InputError(f"{path}: no key {key_id!r}; `bounced keys list` shows them")
     if not any(other.active for other in ring.keys if other != key):
-        raise BouncedError(f"{path}: {key_id!r} is the only active key: `bounced keys new` first")
+        raise InputError(f"{path}: {key_id!r} is the only active key: `bounced keys new` first")
     keys = tuple(replace(other, active=False) if other == key else other for other in ring.keys)
     write_keys(path, KeyRing(keys))
     _log(settings, "keys retire", key_id)
@@ -101,17 +104,20 @@ def sign(
     reference: Annotated[str | None, typer.Option(help="The application's own id.")] = None,
     title: Annotated[str | None, typer.Option(help="What the author knows the mail by.")] = None,
     url: Annotated[str | None, typer.Option(help="Where the protocol is.")] = None,
-    language: Annotated[str | None, typer.Option(help="de or en.")] = None,
+    language: Annotated[
+        Language | None,
+        typer.Option(help="Language of the notices [default: the configured one]."),
+    ] = None,
     as_json: JsonOption = False,
     config: ConfigOption = None,
 ) -> None:
     """Register a send and print its signed return path."""
     for address in (author, *recipient):
-        if not all(split_address(address)):
+        if not _ADDRESS.fullmatch(address):
             raise typer.BadParameter(f"{address!r} is no mail address: write local@domain")
     settings = load(config)
     now, send_id = read_clock(), make_id()
-    with open_ledger(settings) as ledger:
+    with open_ledger(settings, create=True) as ledger:
         ring = load_keys(settings, ledger.file, secrets.token_bytes(SECRET_BYTES), now.date())
         send = Send(
             send=send_id,

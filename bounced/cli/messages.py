@@ -12,16 +12,16 @@ from typing import Annotated, Any
 import typer
 
 from bounced import logs
-from bounced.cli.options import ConfigOption, Exit, JsonOption, load, open_ledger
-from bounced.cli.output import complain, follow, print_facts, print_json, print_table, say
-from bounced.config import LogSettings, Settings
+from bounced.cli.options import ConfigOption, Exit, InputError, JsonOption, load, open_ledger
+from bounced.cli.output import complain, follow, print_facts, print_json, print_table, say, show
+from bounced.config import Settings
 from bounced.daemon import make_processor, make_report_id, read_clock
 from bounced.ledger import queries, reports
 from bounced.ledger.engine import Ledger
-from bounced.ledger.records import NewReport
+from bounced.ledger.records import NewReport, ReportState
 from bounced.ledger.writer import Writer
 from bounced.listener.files import STDIN, count_messages, iter_messages
-from bounced.model import Action, BouncedError, RecipientFacts, Report, Verdict
+from bounced.model import Action, RecipientFacts, Report, Verdict
 from bounced.origin.admission import Door
 from bounced.parser.classify import Explanation
 from bounced.parser.classify import explain as explain_verdict
@@ -50,15 +50,15 @@ def classify(
     parser = make_parser(load(config))
     source = _Source(paths)
     rows: list[tuple[object, ...]] = []
-    for name, raw in source.read("classifying"):
+    for name, raw in source.read(None if as_json and sys.stdout.isatty() else "classifying"):
         parsed = parser.parse(raw)
         if as_json:
             print_json(describe_message(name, parsed))
         else:
             rows.extend(_list_rows(name, parsed))
-    if not as_json:
-        columns = ("message", "kind", "recipient", "action", "category", "reason", "decided by")
-        print_table("", columns, rows)
+    if rows:
+        columns = ("message", "kind", "recipient", "verdict", "decided by")
+        print_table("", columns, rows, fold=("message", "recipient", "decided by"))
     source.finish()
 
 
@@ -75,15 +75,13 @@ def ingest(
     Exits 0 once all are stored; 65 when one could not be read, the others are stored all the same.
     """
     settings = load(config)
-    logs.configure(LogSettings(format=settings.log.format, level="warning"))
+    logs.configure(settings.log.model_copy(update={"level": "warning"}))
     source = _Source(paths)
-    with open_ledger(settings) as ledger:
+    with open_ledger(settings, create=True) as ledger:
         ids = _store(ledger, source, vouched=trusted)
         asyncio.run(_process(ledger, settings))
         states = ledger.read(lambda connection: queries.count_states(connection, ids))
-        say(f"stored {len(ids)}: " + ", ".join(f"{n} {state}" for state, n in states.items()))
-        if states.get("quarantined"):
-            say("`bounced quarantine list` tells why; `bounced quarantine release ID` counts one")
+    _tell_states(len(ids), states)
     source.finish()
 
 
@@ -95,10 +93,9 @@ def explain(
     """Say why a message has its verdict: facts, the rules that matched, the words that decided."""
     settings = load(config)
     parser = make_parser(settings)
-    if what == STDIN or Path(what).exists():
-        messages = list(_Source([what]).read("reading"))
-    else:
-        messages = [(what, _read_stored(settings, what))]
+    source = _Source([what])
+    stored = what != STDIN and not Path(what).exists()
+    messages = [(what, _read_stored(settings, what))] if stored else source.read(None)
     for name, raw in messages:
         parsed = parser.parse(raw)
         explanations = [
@@ -111,6 +108,7 @@ def explain(
             print_json(_describe_explained(name, parsed, explanations))
         else:
             _tell(name, parsed.report, explanations)
+    source.finish()
 
 
 def make_parser(settings: Settings) -> Parser:
@@ -141,8 +139,10 @@ class _Source:
         self._paths = paths
         self._failed = False
 
-    def read(self, label: str) -> Iterator[tuple[str, bytes]]:
-        return follow(self._read_all(), total=self._count(), label=label)
+    def read(self, label: str | None) -> Iterator[tuple[str, bytes]]:
+        """Yield source and raw message, under a progress bar where it has a label."""
+        messages = self._read_all()
+        return follow(messages, total=self._count(), label=label) if label else messages
 
     def finish(self) -> None:
         """Exit 65 where something could not be read."""
@@ -191,6 +191,21 @@ def _store(ledger: Ledger, source: _Source, *, vouched: bool) -> list[str]:
     return ids
 
 
+def _tell_states(stored: int, states: dict[str, int]) -> None:
+    parts = [
+        f"{states[state]} {words}"
+        for state, words in (
+            (ReportState.PROCESSED, "processed"),
+            (ReportState.QUARANTINED, "in quarantine"),
+            (ReportState.STORED, "waiting for the daemon"),
+        )
+        if states.get(state)
+    ]
+    say(f"stored {stored}" + (": " if parts else "") + ", ".join(parts))
+    if states.get(ReportState.QUARANTINED):
+        say("`bounced quarantine list` tells why; `bounced quarantine release ID` counts one")
+
+
 def _make_arrival(raw: bytes, now: datetime, *, vouched: bool) -> NewReport:
     return NewReport(
         report=make_report_id(now),
@@ -217,7 +232,7 @@ def _read_stored(settings: Settings, report: str) -> bytes:
     with open_ledger(settings) as ledger:
         found = ledger.read(lambda connection: reports.read_stored(connection, [report]))
     if not found:
-        raise BouncedError(f"{report}: no such file, and no report of that id in the ledger")
+        raise InputError(f"{report}: no such file, and no report of that id in the ledger")
     return found[0].arrival.raw
 
 
@@ -239,18 +254,13 @@ def _describe_recipient(facts: RecipientFacts, verdict: Verdict | None) -> dict[
 
 
 def _list_rows(name: str, parsed: Parsed) -> Iterator[tuple[object, ...]]:
+    kind = parsed.report.kind.value
     if not parsed.report.recipients:
-        yield (name, parsed.report.kind.value, "", "", "", "", "")
+        yield (name, kind, None, None, None)
     for facts, verdict in zip(parsed.report.recipients, parsed.verdicts, strict=True):
-        yield (
-            name,
-            parsed.report.kind.value,
-            facts.recipient,
-            facts.action.value if facts.action else None,
-            verdict.category.value if verdict else None,
-            verdict.reason.value if verdict else None,
-            verdict.evidence if verdict else None,
-        )
+        action = facts.action.value if facts.action else None
+        decided = [verdict.category.value, verdict.reason.value] if verdict else action
+        yield (name, kind, facts.recipient, decided, verdict.evidence if verdict else None)
 
 
 def _describe_explained(
@@ -282,7 +292,7 @@ def _describe_explained(
 
 
 def _tell(name: str, report: Report, explanations: list[Explanation | None]) -> None:
-    say(f"{name}: {report.kind.value}")
+    say(f"{show(name)}: {report.kind.value}")
     print_facts(
         {
             "reporting_mta": report.reporting_mta,
@@ -297,7 +307,8 @@ def _tell(name: str, report: Report, explanations: list[Explanation | None]) -> 
     )
     for facts, explained in zip(report.recipients, explanations, strict=True):
         say()
-        say(f"{facts.recipient}: {facts.action.value if facts.action else 'no action'}")
+        who = show(facts.recipient) or "nobody named"
+        say(f"{who}: {facts.action.value if facts.action else 'no action'}")
         print_facts(
             {
                 "final_recipient": facts.final_recipient if facts.forwarded else None,
@@ -306,7 +317,7 @@ def _tell(name: str, report: Report, explanations: list[Explanation | None]) -> 
             }
         )
         for reply in facts.replies:
-            say(f"  said in {reply.where}: {reply.text}")
+            say(f"  said in {reply.where}: {show(reply.text)}")
         if explained is not None:
             _tell_verdict(explained)
 
@@ -317,10 +328,10 @@ def _tell_verdict(explained: Explanation) -> None:
         say("  verdict: unknown; no rule speaks of these words")
     else:
         say(f"  verdict: {verdict.category.value} / {verdict.reason.value}, rule {verdict.rule}")
-        say(f'  decided by "{verdict.evidence}" in {verdict.where}')
+        say(f'  decided by "{show(verdict.evidence)}" in {verdict.where}')
     for candidate in explained.candidates:
         if candidate.lost is not None:
             say(
                 f"  lost: {candidate.rule} ({candidate.category.value} /"
-                f' {candidate.reason.value}) by "{candidate.evidence}": {candidate.lost}'
+                f' {candidate.reason.value}) by "{show(candidate.evidence)}": {candidate.lost}'
             )

@@ -13,6 +13,7 @@ import typer
 
 from bounced.config import Settings, find_config_file, load_settings
 from bounced.ledger.engine import Ledger
+from bounced.model import BouncedError
 
 
 class Exit(IntEnum):
@@ -28,6 +29,14 @@ class Exit(IntEnum):
     CONFIG = 78
 
 
+class InputError(BouncedError):
+    """What the command was asked for is not there, or cannot be done with it (exit 65)."""
+
+
+class LaterError(BouncedError):
+    """It cannot be done just now (exit 75)."""
+
+
 ConfigOption = Annotated[
     Path | None,
     typer.Option(
@@ -37,7 +46,19 @@ ConfigOption = Annotated[
     ),
 ]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON object a line.")]
-LimitOption = Annotated[int, typer.Option("--limit", min=1, help="Show at most so many.")]
+LimitOption = Annotated[
+    int | None,
+    typer.Option("--limit", min=1, help="Show at most so many [default: 50; with --json all]."),
+]
+
+AuthorOption = Annotated[str | None, typer.Option("--author", help="Only of this author.")]
+RecipientOption = Annotated[str | None, typer.Option("--recipient", help="Only this recipient.")]
+_LIMIT = 50
+
+
+def find_limit(limit: int | None, *, as_json: bool) -> int | None:
+    """Return how many rows are shown at most; None: all, which is what programs want."""
+    return limit or (None if as_json else _LIMIT)
 
 
 def load(config: Path | None) -> Settings:
@@ -46,11 +67,26 @@ def load(config: Path | None) -> Settings:
 
 
 @contextmanager
-def open_ledger(settings: Settings) -> Iterator[Ledger]:
-    """Open the ledger, its schema checked or created; raises ConfigError, LedgerError."""
+def open_ledger(settings: Settings, *, create: bool = False) -> Iterator[Ledger]:
+    """Open the ledger, its schema checked; raises ConfigError, LedgerError, BouncedError.
+
+    A database that is not there yet is an error, unless the command is one that fills it.
+    """
     ledger = Ledger(settings.database.url)
     try:
+        if not create and is_missing(ledger):
+            raise BouncedError(f"database {name_database(ledger)}: there is no such file yet")
         ledger.prepare()
         yield ledger
     finally:
         ledger.close()
+
+
+def is_missing(ledger: Ledger) -> bool:
+    """Tell whether the database is a file that is not there; looking further would make it."""
+    return ledger.file is not None and not ledger.file.exists()
+
+
+def name_database(ledger: Ledger) -> str:
+    """Return the URL of a database without its password."""
+    return ledger.engine.url.render_as_string(hide_password=True)

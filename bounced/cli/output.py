@@ -1,13 +1,18 @@
-"""How results are shown: tables and words for people, one JSON object a line for programs."""
+"""How results are shown: tables and words for people, one JSON object a line for programs.
+
+Much of what is shown was written by strangers: nothing of it may command a terminal, nor pass for
+a line or a mark-up of ours.
+"""
 
 from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any, TypeVar
 
+from rich import box
 from rich.console import Console
 from rich.progress import (
     BarColumn,
@@ -26,31 +31,68 @@ _PIPE_WIDTH = 160
 
 
 def say(text: str = "") -> None:
-    """Print one line of plain text."""
-    print(clean(text))  # noqa: T201 - the command line prints
+    """Print lines of ours; what they quote must have come through `show`."""
+    print(_escape(text, keep="\n\t"))  # noqa: T201 - the command line prints
 
 
 def complain(text: str) -> None:
     """Print one line on stderr."""
-    print(f"bounced: {clean(text)}", file=sys.stderr)  # noqa: T201 - the command line prints
+    print(f"bounced: {_escape(text)}", file=sys.stderr)  # noqa: T201 - the command line prints
 
 
 def print_json(row: Mapping[str, Any]) -> None:
     """Print one object on one line, times as RFC 3339 UTC."""
-    print(json.dumps(row, default=_encode, ensure_ascii=False))  # noqa: T201 - as above
+    line = json.dumps(row, default=_encode, ensure_ascii=False)
+    print("".join(_escape_json(char) for char in line))  # noqa: T201 - the command line prints
 
 
-def print_table(title: str, columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:
-    """Print rows as a table; what a stranger wrote is shown as text, never as markup."""
-    table = Table(title=title, title_justify="left", header_style="bold", expand=False)
+def print_table(
+    title: str,
+    columns: Sequence[str],
+    rows: Iterable[Sequence[object]],
+    *,
+    fold: Collection[str] | None = None,
+) -> None:
+    """Print rows as a table, a list in a cell one item a line.
+
+    Where it is too wide, the columns of `fold` are narrowed (None: all).
+    """
+    table = Table(
+        title=Text(title, "bold") if title else None,
+        title_justify="left",
+        box=box.SIMPLE_HEAD,
+        header_style="bold",
+        pad_edge=False,
+    )
     for column in columns:
-        table.add_column(column, overflow="fold")
+        fixed = fold is not None and column not in fold
+        table.add_column(column, overflow="fold", no_wrap=fixed)
     for row in rows:
-        table.add_row(*(Text(clean(show(value))) for value in row))
+        table.add_row(*(Text(_show_cell(value)) for value in row))
     make_console().print(table)
 
 
-def print_facts(facts: Mapping[str, Any]) -> None:
+def print_list(
+    columns: Sequence[str],
+    lines: Sequence[Sequence[object]],
+    *,
+    fold: Collection[str],
+    nothing: str,
+) -> None:
+    """Print a table, or one line where there is nothing to show."""
+    if lines:
+        print_table("", columns, lines, fold=fold)
+    else:
+        say(nothing)
+
+
+def print_rows(rows: Iterable[Mapping[str, Any]]) -> None:
+    """Print objects, one a line."""
+    for row in rows:
+        print_json(row)
+
+
+def print_facts(facts: Mapping[str, object]) -> None:
     """Print name and value, one pair a line, absent values left out."""
     width = max((len(name) for name in facts), default=0)
     for name, value in facts.items():
@@ -64,21 +106,26 @@ def make_console() -> Console:
 
 
 def show(value: object) -> str:
-    """Return a value as a person reads it."""
+    """Return a value as a person reads it, on one line; times are UTC."""
     if value is None:
         return ""
+    if isinstance(value, bool):
+        return "yes" if value else "no"
     if isinstance(value, datetime):
         return value.astimezone(UTC).strftime("%Y-%m-%d %H:%M:%S")
     if isinstance(value, list):
         return ", ".join(show(item) for item in value)
-    return str(value)
+    return _escape(str(value))
 
 
-def clean(text: str) -> str:
-    """Return text that cannot command a terminal: control characters are shown escaped."""
-    return "".join(
-        char if char.isprintable() or char in "\n\t" else f"\\x{ord(char):02x}" for char in text
-    )
+def show_minute(moment: datetime | None) -> str | None:
+    """Return a UTC time for a table."""
+    return f"{moment.astimezone(UTC):%Y-%m-%d %H:%M}" if moment else None
+
+
+def show_due(moment: datetime | None) -> str | None:
+    """Return when something is due, for a table."""
+    return f"due {show_minute(moment)}" if moment else None
 
 
 def follow(items: Iterable[T], *, total: int | None, label: str) -> Iterator[T]:
@@ -92,8 +139,34 @@ def follow(items: Iterable[T], *, total: int | None, label: str) -> Iterator[T]:
         MofNCompleteColumn(),
         TimeRemainingColumn(),
     )
-    with Progress(*columns, console=Console(stderr=True), transient=True) as progress:
+    # Rich would else send on to stderr what is printed to a file meanwhile.
+    with Progress(
+        *columns,
+        console=Console(stderr=True),
+        transient=True,
+        redirect_stdout=sys.stdout.isatty(),
+    ) as progress:
         yield from progress.track(items, total=total, description=label)
+
+
+def _show_cell(value: object) -> str:
+    lines = value if isinstance(value, list | tuple) else [value]
+    return "\n".join(show(line) for line in lines if line not in (None, ""))
+
+
+def _escape(text: str, *, keep: str = "") -> str:
+    """Show control and direction characters, line ends too, as what they are."""
+    return "".join(
+        char
+        if char.isprintable() or char in keep
+        else char.encode("unicode_escape", "surrogatepass").decode("ascii")
+        for char in text
+    )
+
+
+def _escape_json(char: str) -> str:
+    """Escape inside a JSON text what is not printable, a lone surrogate for one."""
+    return char if char.isprintable() else json.dumps(char)[1:-1]
 
 
 def _encode(value: object) -> str:

@@ -5,20 +5,23 @@ from __future__ import annotations
 import asyncio
 import os
 import socket
+import stat
 from collections.abc import Callable, Iterator
 
 import typer
 
 from bounced import logs
-from bounced.cli.options import ConfigOption, Exit, load
+from bounced.cli.options import ConfigOption, Exit, is_missing, load, name_database
 from bounced.cli.output import say
 from bounced.config import Settings, find_config_file, list_warnings
-from bounced.daemon import Daemon, make_composer
+from bounced.daemon import Daemon
 from bounced.keyfile import find_keys_file, read_keys, read_secret
-from bounced.ledger.engine import Ledger, newest_version
+from bounced.ledger.engine import Ledger
+from bounced.ledger.lock import hold_database
 from bounced.model import BouncedError
 from bounced.parser.rulecheck import check_examples
 from bounced.parser.ruleset import parse_rules
+from bounced.plan import make_composer
 from bounced.processor.rule_files import read_rule_files
 
 
@@ -31,7 +34,7 @@ def serve(config: ConfigOption = None) -> None:
     logs.configure(settings.log)
     path = find_config_file(config, os.environ)
     daemon = Daemon(settings, config_path=path)
-    with daemon.hold_database():
+    with hold_database(daemon.ledger.file):
         asyncio.run(daemon.serve(lambda: load(config)))
 
 
@@ -74,28 +77,26 @@ def _check_templates(settings: Settings) -> Iterator[str]:
 def _check_database(settings: Settings) -> Iterator[str]:
     ledger = Ledger(settings.database.url)
     try:
-        version = ledger.find_version()
-        if version is None:
-            yield "empty; the schema is created at the first start"
-        elif version != newest_version():
-            raise BouncedError(
-                f"schema {version}, needed {newest_version()}: `bounced db upgrade`"
-            )
+        version = None if is_missing(ledger) else ledger.find_version()
+        if version is not None:
+            ledger.prepare()  # raises where it is not the newest
+            yield f"{name_database(ledger)}, schema {version}"
         else:
-            yield f"{ledger.engine.url.render_as_string(hide_password=True)}, schema {version}"
+            yield f"{name_database(ledger)}: empty; the schema is made at the first start"
     finally:
         ledger.close()
 
 
 def _check_keys(settings: Settings) -> Iterator[str]:
-    database = Ledger(settings.database.url)
-    path = find_keys_file(settings, database.file)
-    database.close()
+    path = find_keys_file(settings, Ledger(settings.database.url).file)
     if settings.return_path.keys_file is None and not path.exists():
         yield f"{path} is made at the first start"
         return
     ring = read_keys(path)
-    yield f"{path}, {len(ring.keys)} keys, signing with {ring.signing.key_id!r}"
+    if path.stat().st_mode & stat.S_IRWXO:
+        raise BouncedError(f"{path}: everybody may read it; mend: chmod o= {path}")
+    ids = ", ".join(key.key_id for key in ring.keys)
+    yield f"{path}: {ids}; {ring.signing.key_id} signs"
 
 
 def _check_relay(settings: Settings) -> Iterator[str]:
@@ -108,7 +109,10 @@ def _check_relay(settings: Settings) -> Iterator[str]:
     try:
         socket.create_connection((relay.host, relay.port), timeout=5).close()
     except OSError as error:
-        raise BouncedError(f"{relay.host}:{relay.port} cannot be reached: {error}") from None
+        why = error.strerror or error
+        raise BouncedError(
+            f"relay.host, relay.port: {relay.host}:{relay.port} cannot be reached: {why}"
+        ) from None
     yield f"{relay.host}:{relay.port} answers, security {relay.security}"
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import sqlite3
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, TypeVar
@@ -24,6 +25,7 @@ from bounced.model import ConfigError, LedgerError
 T = TypeVar("T")
 
 _BUSY_TIMEOUT_MS = 30_000
+_PAUSE_S = 0.01
 _CACHE_KIB = 16_384
 _TRIES = 5
 _TRY_AGAIN = frozenset({"40001", "40P01"})
@@ -80,8 +82,10 @@ class Ledger:
             raise LedgerError(f"database {self._name}: {_first_line(error)}") from error
 
     def upgrade(self) -> None:
-        """Bring the schema to the newest revision; raises LedgerError."""
-        config = _alembic_config()
+        """Bring the schema to the newest revision; raises LedgerError, ConfigError on a newer."""
+        config, version = _alembic_config(), self.find_version()
+        if version is not None and version not in known_versions():
+            raise ConfigError(self._explain(version, "this is an older bounced: update it"))
 
         def run(connection: Connection) -> None:
             if connection.dialect.name == "postgresql":
@@ -99,13 +103,14 @@ class Ledger:
         version = self.find_version()
         if version is None:
             self.upgrade()
+        elif version not in known_versions():
+            raise ConfigError(self._explain(version, "this is an older bounced: update it"))
         elif version != newest_version():
-            known = version in known_versions()
-            mend = "run `bounced db upgrade`" if known else "this is an older bounced: update it"
-            raise ConfigError(
-                f"database {self._name}: schema {version}, this version needs "
-                f"{newest_version()}: {mend}"
-            )
+            raise ConfigError(self._explain(version, "run `bounced db upgrade`"))
+
+    def _explain(self, version: str, mend: str) -> str:
+        needed = newest_version()
+        return f"database {self._name}: schema {version}, this version needs {needed}: {mend}"
 
     @property
     def _name(self) -> str:
@@ -150,7 +155,9 @@ def _create_engine(url: str) -> Engine:
 
 def _open_postgresql(url: URL) -> Engine:
     try:
-        return create_engine(url.set(drivername="postgresql+psycopg"), pool_pre_ping=True)
+        return create_engine(
+            url.set(drivername="postgresql+psycopg"), pool_pre_ping=True, hide_parameters=True
+        )
     except ModuleNotFoundError:
         raise LedgerError(
             "database.url names PostgreSQL: install 'bounced-daemon[postgresql]'"
@@ -176,11 +183,25 @@ def _set_up_sqlite(connection: sqlite3.Connection, _record: Any) -> None:
     connection.isolation_level = None  # transactions are begun by _begin_sqlite alone
     cursor = connection.cursor()
     cursor.execute(f"PRAGMA busy_timeout = {_BUSY_TIMEOUT_MS}")
-    cursor.execute("PRAGMA journal_mode = WAL")
+    _switch_to_wal(cursor)
     cursor.execute("PRAGMA synchronous = FULL")
     cursor.execute("PRAGMA foreign_keys = ON")
     cursor.execute(f"PRAGMA cache_size = -{_CACHE_KIB}")
     cursor.close()
+
+
+def _switch_to_wal(cursor: sqlite3.Cursor) -> None:
+    """Wait for the lock ourselves: here SQLite does not, and two that open a new file collide."""
+    give_up_at = time.monotonic() + _BUSY_TIMEOUT_MS / 1000
+    while True:
+        try:
+            cursor.execute("PRAGMA journal_mode = WAL")
+        except sqlite3.OperationalError as error:
+            if error.sqlite_errorcode != sqlite3.SQLITE_BUSY or time.monotonic() > give_up_at:
+                raise
+            time.sleep(_PAUSE_S)
+        else:
+            return
 
 
 def _begin_sqlite(connection: Connection) -> None:

@@ -15,7 +15,7 @@ from datetime import datetime
 from bounced.ledger.records import NewReport
 from bounced.listener import replies
 from bounced.logs import Event, emit
-from bounced.model import Trust
+from bounced.model import LedgerError, Trust
 from bounced.origin.admission import (
     Accepted,
     Admission,
@@ -126,6 +126,8 @@ class Intake:
                 self._build_report(raw, mail_from, recipient, client) for recipient in recipients
             ]
             await self._store(reports)
+        except LedgerError:  # whoever stores has logged why
+            return replies.TRY_LATER
         except Exception as error:  # noqa: BLE001 - the last resort: after 451 the peer tries again
             log_failure(error)
             return replies.TRY_LATER

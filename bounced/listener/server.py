@@ -9,7 +9,7 @@ import ssl
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 from datetime import datetime, timedelta
 
-from bounced.config import SmtpSettings, parse_listen
+from bounced.config import SmtpSettings
 from bounced.ledger.records import NewReport
 from bounced.listener import replies
 from bounced.listener.connection import Connection, House, Phase
@@ -20,6 +20,7 @@ from bounced.listener.session import SmtpSession
 from bounced.model import ConfigError
 from bounced.origin.admission import AdmissionSettings
 from bounced.origin.token import KeyRing
+from bounced.values import parse_address
 
 BACKLOG = 512
 """Connections that the kernel keeps waiting while the loop is busy."""
@@ -103,7 +104,7 @@ class Listener:
                 await self._gate.wait_until_empty()
 
     async def _listen(self, address: str, session: type[Connection]) -> asyncio.Server:
-        host, port = parse_listen(address)
+        host, port = parse_address(address)
         loop = asyncio.get_running_loop()
         return await loop.create_server(
             lambda: session(self._current_house), host, port, backlog=BACKLOG

@@ -2,15 +2,22 @@
 
 from __future__ import annotations
 
+import traceback
 from collections.abc import Sequence
 
+from sqlalchemy.exc import DBAPIError
+
+from bounced.ledger.health import describe_error
 from bounced.ledger.policy import Ignored
 from bounced.ledger.records import NewReport
 from bounced.ledger.reports import Finding
 from bounced.ledger.strikes import Counted, Opened, Outcome
 from bounced.logs import Event, emit
-from bounced.model import Action, Kind, RecipientFacts, TokenType, Verdict
-from bounced.processor.worker import Unreadable
+from bounced.model import Action, Kind, RecipientFacts, Report, TokenType, Verdict
+from bounced.processor.worker import Unread, Unreadable
+
+_BOUNCES = frozenset({Kind.DELIVERY_STATUS, Kind.FREEFORM})
+_OWN_MAIL = frozenset({TokenType.NOTICE, TokenType.PROBE})
 
 
 def log_recorded(outcomes: Sequence[Outcome], opened: Sequence[Opened]) -> None:
@@ -26,10 +33,36 @@ def log_recorded(outcomes: Sequence[Outcome], opened: Sequence[Opened]) -> None:
         )
 
 
-def log_unreadable(arrival: NewReport, why: str, detail: str | None) -> None:
+def log_unreadable(arrival: NewReport, unread: Unread) -> None:
     """Log a message that could not be read and lies in quarantine."""
-    if why == Unreadable.WORKER_KILLED:
+    if unread.why is Unreadable.WORKER_KILLED:
         emit(Event.WORKER_KILLED, report=arrival.report, why="died twice on this message")
+    if unread.why is Unreadable.PARSER_FAILED:
+        emit(Event.JOB_FAILED, report=arrival.report, job="parse report", error=unread.detail)
+    _log_quarantine(arrival, unread.why, unread.detail)
+
+
+def log_refused(arrival: NewReport, why: str, detail: str, error: Exception) -> None:
+    """Log a report that could not be judged or recorded and lies in quarantine."""
+    if not isinstance(error, DBAPIError):
+        emit(
+            Event.JOB_FAILED,
+            report=arrival.report,
+            job="record report",
+            error=type(error).__name__,
+            exception="".join(traceback.format_exception(error)),
+        )
+    _log_quarantine(arrival, why, detail)
+
+
+def describe_refusal(error: Exception) -> str:
+    """Return in one line what the database said, else which error it was; no row's content."""
+    if isinstance(error, DBAPIError):
+        return describe_error(error)
+    return type(error).__name__
+
+
+def _log_quarantine(arrival: NewReport, why: str | None, detail: str | None) -> None:
     emit(
         Event.REPORT_QUARANTINED,
         report=arrival.report,
@@ -42,16 +75,7 @@ def log_unreadable(arrival: NewReport, why: str, detail: str | None) -> None:
 def _log_outcome(outcome: Outcome) -> None:
     finding = outcome.finding
     report, name = finding.report, finding.arrival.report
-    emit(
-        Event.REPORT_UNRECOGNIZED
-        if report.kind is Kind.UNRECOGNIZED and not finding.quarantined
-        else Event.REPORT_PARSED,
-        report=name,
-        kind=report.kind.value,
-        **({} if report.kind is Kind.UNRECOGNIZED and not finding.quarantined
-           else {"recipients": len(report.recipients), "reporting_mta": report.reporting_mta,
-                 "notes": list(report.notes) or None}),
-    )  # fmt: skip
+    _log_report(name, report)
     _log_origin(finding)
     for facts, verdict, counted in zip(
         report.recipients, finding.verdicts, outcome.recipients, strict=True
@@ -61,16 +85,24 @@ def _log_outcome(outcome: Outcome) -> None:
             _log_strike(finding, facts, verdict, counted)
 
 
+def _log_report(name: str, report: Report) -> None:
+    if report.kind is Kind.UNRECOGNIZED:
+        emit(Event.REPORT_UNRECOGNIZED, report=name, kind=report.kind.value)
+        return
+    emit(
+        Event.REPORT_PARSED,
+        report=name,
+        kind=report.kind.value,
+        recipients=len(report.recipients),
+        reporting_mta=report.reporting_mta,
+        notes=list(report.notes) or None,
+    )
+
+
 def _log_origin(finding: Finding) -> None:
     name = finding.arrival.report
     if finding.quarantined:
-        emit(
-            Event.REPORT_QUARANTINED,
-            report=name,
-            why=finding.why,
-            detail=finding.detail,
-            client=finding.arrival.client,
-        )
+        _log_quarantine(finding.arrival, finding.why, finding.detail)
     elif finding.author is not None and finding.source is not None:
         emit(
             Event.ORIGIN_RESOLVED,
@@ -81,7 +113,7 @@ def _log_origin(finding: Finding) -> None:
             trust=finding.trust.value,
             send=finding.send.send if finding.send else None,
         )
-    elif finding.arrival.token_type not in {TokenType.NOTICE, TokenType.PROBE}:
+    elif finding.report.kind in _BOUNCES and finding.arrival.token_type not in _OWN_MAIL:
         emit(Event.ORIGIN_UNRESOLVED, report=name, why=finding.why, detail=finding.detail)
 
 

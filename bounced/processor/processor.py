@@ -11,9 +11,10 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
-from sqlalchemy.exc import DBAPIError, OperationalError
+from sqlalchemy import Connection
 
 from bounced.ledger import reports, sends, strikes
+from bounced.ledger.health import is_lost
 from bounced.ledger.policy import PolicySettings
 from bounced.ledger.reports import Finding, StoredReport
 from bounced.ledger.strikes import Opened, Outcome
@@ -23,13 +24,16 @@ from bounced.origin.admission import Door
 from bounced.origin.resolve import Arrival, OriginSettings, resolve_origin, speaks_for
 from bounced.processor import events
 from bounced.processor.pool import ParserPool
-from bounced.processor.worker import Parsed, Unreadable
+from bounced.processor.worker import Parsed, Unread
 
 CLAIM = 200
 """Reports in one claim, and in the transaction that records them."""
 CLAIM_BYTES = 64 * 2**20
 LEASE = timedelta(minutes=10)
-_REFUSED = "ledger-refused"
+REFUSED = "ledger-refused"
+"""The `why` of a report that was read but cannot be judged or recorded."""
+
+_Read = tuple[StoredReport, Parsed, Send | None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +63,8 @@ class Processor:
         self._new_id = new_id
         self._waiting = asyncio.Event()
         self._stopping = False
+        self._under_way: list[str] = []
+        """Reports claimed and not finished: still set when a batch fails."""
 
     def stop(self) -> None:
         """Claim no more; what is under way goes on."""
@@ -83,27 +89,36 @@ class Processor:
         done = 0
         while not self._stopping and (batch := await self._claim()):
             await self._process(batch)
+            self._under_way = []
             done += len(batch)
         return done
 
     async def _claim(self) -> list[StoredReport]:
-        now = self._clock()
-        return await self._writer.run(
-            lambda connection: reports.claim(connection, now, LEASE, CLAIM, CLAIM_BYTES)
-        )
+        """Take the next batch; what a failed one left behind is to be had at once."""
+        now, left = self._clock(), self._under_way
+
+        def take(connection: Connection) -> list[StoredReport]:
+            if left:
+                reports.postpone(connection, left, now)
+            return reports.claim(connection, now, LEASE, CLAIM, CLAIM_BYTES)
+
+        batch = await self._writer.run(take)
+        self._under_way = [stored.arrival.report for stored in batch]
+        return batch
 
     async def _process(self, batch: Sequence[StoredReport]) -> None:
+        """Process one batch; raises what concerns all of it: the database, the parser pool."""
         pool, settings = self.pool, self.settings
-        parsed = await pool.parse([stored.arrival.raw for stored in batch])
+        results = await pool.parse([stored.arrival.raw for stored in batch])
         known = await self._find_sends(batch)
-        findings = []
-        for stored, result in zip(batch, parsed, strict=True):
-            if isinstance(result, Unreadable):
-                await self._quarantine(stored, result.value, None)
+        read: list[_Read] = []
+        for stored, result in zip(batch, results, strict=True):
+            if isinstance(result, Unread):
+                await self._quarantine(stored, result.why.value, result.detail)
+                events.log_unreadable(stored.arrival, result)
             else:
-                send = known.get(stored.arrival.token_id or "")
-                findings.append(judge(stored, result, send, settings))
-        await self._record(findings, settings)
+                read.append((stored, result, known.get(stored.arrival.token_id or "")))
+        await self._conclude(read, settings)
 
     async def _find_sends(self, batch: Sequence[StoredReport]) -> dict[str, Send]:
         ids = {
@@ -113,36 +128,44 @@ class Processor:
         }
         return await self._writer.run(lambda connection: sends.find(connection, ids))
 
-    async def _record(self, findings: Sequence[Finding], settings: ProcessorSettings) -> None:
-        """Record in one transaction; a finding that the database refuses is put away alone.
+    async def _conclude(self, read: Sequence[_Read], settings: ProcessorSettings) -> None:
+        """Judge and record in one transaction.
 
-        Raises OperationalError when the database itself is out of reach.
+        Where that fails, each report has its own, so that one report alone is put away and no
+        bug lets it block its neighbours for ever.
         """
-        now = self._clock()
-
-        def write(some: Sequence[Finding]) -> Callable[..., tuple[list[Outcome], list[Opened]]]:
-            return lambda connection: strikes.record(
-                connection, some, settings.policy, now, self._new_id
-            )
-
         try:
-            events.log_recorded(*await self._writer.run(write(findings)))
-        except OperationalError:
-            raise
-        except DBAPIError as error:
-            if len(findings) == 1:
-                stored = StoredReport(findings[0].arrival, 1)
-                await self._quarantine(stored, _REFUSED, str(error.orig))
+            outcomes, opened = await self._record(read, settings)
+        except Exception as error:  # the last resort for one report
+            if is_lost(error):
+                raise
+            if len(read) > 1:
+                for each in read:
+                    await self._conclude([each], settings)
                 return
-            for finding in findings:
-                await self._record([finding], settings)
+            stored = read[0][0]
+            detail = events.describe_refusal(error)
+            await self._quarantine(stored, REFUSED, detail)
+            events.log_refused(stored.arrival, REFUSED, detail, error)
+        else:
+            events.log_recorded(outcomes, opened)
+
+    async def _record(
+        self, read: Sequence[_Read], settings: ProcessorSettings
+    ) -> tuple[list[Outcome], list[Opened]]:
+        now = self._clock()
+        findings = [judge(stored, parsed, send, settings) for stored, parsed, send in read]
+        return await self._writer.run(
+            lambda connection: strikes.record(
+                connection, findings, settings.policy, now, self._new_id
+            )
+        )
 
     async def _quarantine(self, stored: StoredReport, why: str, detail: str | None) -> None:
         now, report = self._clock(), stored.arrival.report
         await self._writer.run(
             lambda connection: reports.quarantine(connection, report, why, detail, now)
         )
-        events.log_unreadable(stored.arrival, why, detail)
 
 
 def judge(

@@ -6,6 +6,7 @@ import os
 import resource
 import signal
 import threading
+import traceback
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -20,7 +21,8 @@ from bounced.parser.report import HeaderNames, read_report
 from bounced.parser.rule import RuleSet
 from bounced.parser.ruleset import parse_rules
 
-_STATM_TOTAL = 0
+_STATM = Path("/proc/self/statm")
+"""Linux only; elsewhere the deadline alone guards."""
 
 
 class Unreadable(StrEnum):
@@ -28,6 +30,7 @@ class Unreadable(StrEnum):
 
     DEADLINE = "deadline"
     MEMORY = "memory"
+    PARSER_FAILED = "parser-failed"
     WORKER_KILLED = "worker-killed"
 
 
@@ -38,6 +41,18 @@ class Parsed:
     report: Report
     verdicts: tuple[Verdict | None, ...]
     """One for each of the report's recipients; None unless that recipient failed."""
+
+
+@dataclass(frozen=True, slots=True)
+class Unread:
+    """A message that could not be read."""
+
+    why: Unreadable
+    detail: str | None = None
+    """Which error, and where in our code; never a word of the message."""
+
+
+Result = Parsed | Unread
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,36 +88,50 @@ class _DeadlineError(BaseException):
     """Raised by the timer; no `except Exception` of a library may keep it."""
 
 
-_parser: Parser | None = None
-"""The process's own parser: set once, by `start`, before its first message."""
-_limits = Limits(deadline_s=0, memory_bytes=0)
+class Worker:
+    """One process's parser with the limits of each message."""
+
+    def __init__(self, parser: Parser, limits: Limits) -> None:
+        self._parser = parser
+        self._limits = limits
+        signal.signal(signal.SIGALRM, _raise_deadline)
+        _limit_memory(limits.memory_bytes)
+
+    def parse_batch(self, messages: Sequence[bytes]) -> list[Result]:
+        """Read messages one by one, each under its deadline and the memory limit."""
+        return [self._parse(raw) for raw in messages]
+
+    def _parse(self, raw: bytes) -> Result:
+        try:
+            with _deadline(self._limits.deadline_s):
+                return self._parser.parse(raw)
+        except _DeadlineError:
+            return Unread(Unreadable.DEADLINE)
+        except MemoryError:
+            return Unread(Unreadable.MEMORY)
+        except Exception as error:  # noqa: BLE001 - a bug of the parser's must not stop the others
+            return Unread(Unreadable.PARSER_FAILED, _describe(error))
 
 
-def start(files: Mapping[str, str], names: HeaderNames, limits: Limits) -> None:
-    """Set up a fresh parser process; it ends with the daemon, however that ends."""
-    global _parser, _limits  # noqa: PLW0603 - what a pool's initialiser is for
-    _parser = Parser(parse_rules(files), names)
-    _limits = limits
-    signal.signal(signal.SIGALRM, _raise_deadline)
-    signal.signal(signal.SIGHUP, signal.SIG_IGN)
+def run(
+    pipe: connection.Connection, files: Mapping[str, str], names: HeaderNames, limits: Limits
+) -> None:
+    """Say that all is ready, then answer batch after batch until the daemon has gone.
+
+    The process ends with the daemon, however that ends, also in the midst of a message.
+    """
+    for ignored in (signal.SIGINT, signal.SIGHUP):
+        signal.signal(ignored, signal.SIG_IGN)  # a terminal's, meant for the daemon
     threading.Thread(target=_end_with_parent, daemon=True).start()
-    _limit_memory(limits.memory_bytes)
-
-
-def parse_batch(messages: Sequence[bytes]) -> list[Parsed | Unreadable]:
-    """Read messages one by one, each under its deadline and the memory limit."""
-    assert _parser is not None
-    return [_parse(_parser, raw) for raw in messages]
-
-
-def _parse(parser: Parser, raw: bytes) -> Parsed | Unreadable:
+    worker = Worker(Parser(parse_rules(files), names), limits)
     try:
-        with _deadline(_limits.deadline_s):
-            return parser.parse(raw)
-    except _DeadlineError:
-        return Unreadable.DEADLINE
+        pipe.send(None)
+        while True:
+            pipe.send(worker.parse_batch(pipe.recv()))
+    except (EOFError, OSError):
+        return
     except MemoryError:
-        return Unreadable.MEMORY
+        os._exit(1)  # a batch too large to take in: the daemon tries its messages alone
 
 
 @contextmanager
@@ -120,9 +149,10 @@ def _raise_deadline(_signal: int, _frame: FrameType | None) -> None:
 
 def _limit_memory(message_bytes: int) -> None:
     """Allow what the process has now and `message_bytes` more of address space."""
-    pages = int(Path("/proc/self/statm").read_text(encoding="ascii").split()[_STATM_TOTAL])
-    limit = pages * resource.getpagesize() + message_bytes
-    resource.setrlimit(resource.RLIMIT_AS, (limit, limit))
+    if _STATM.exists():
+        pages = int(_STATM.read_text(encoding="ascii").split()[0])
+        limit = pages * resource.getpagesize() + message_bytes
+        resource.setrlimit(resource.RLIMIT_AS, (limit, limit))
 
 
 def _end_with_parent() -> None:
@@ -130,3 +160,9 @@ def _end_with_parent() -> None:
     assert parent is not None
     connection.wait([parent.sentinel])
     os._exit(0)
+
+
+def _describe(error: Exception) -> str:
+    """Name the error and the place, but not its text, which may quote the message."""
+    place = traceback.extract_tb(error.__traceback__)[-1]
+    return f"{type(error).__name__} in {Path(place.filename).name}, line {place.lineno}"

@@ -1,0 +1,200 @@
+"""What people and programs ask the ledger: lists and single rows in the form of DESIGN §8."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Connection, Row, or_, select
+
+from bounced.ledger.records import ReportState
+from bounced.ledger.schema import cases, failures, notices, reports, slots, strikes
+
+_CHUNK = 500
+"""Values in one IN list: every database takes so many."""
+
+_RECIPIENT_KEYS = (
+    "recipient",
+    "original_recipient",
+    "final_recipient",
+    "action",
+    "status",
+    "smtp_code",
+    "remote_mta",
+    "diagnostic_code",
+    "category",
+    "reason",
+    "rule",
+    "evidence",
+)
+
+
+def list_reports(
+    connection: Connection,
+    *,
+    state: ReportState | None = None,
+    author: str | None = None,
+    recipient: str | None = None,
+    since: datetime | None = None,
+    report: str | None = None,
+    limit: int | None = None,
+) -> list[dict[str, Any]]:
+    """Return reports, newest first, each with its recipients."""
+    query = select(reports).order_by(reports.c.received_at.desc(), reports.c.report.desc())
+    if state is not None:
+        query = query.where(reports.c.state == state.value)
+    if author is not None:
+        query = query.where(reports.c.author == author)
+    if since is not None:
+        query = query.where(reports.c.received_at >= since)
+    if report is not None:
+        query = query.where(reports.c.report == report)
+    if recipient is not None:
+        named = select(failures.c.report).where(
+            or_(
+                failures.c.recipient == recipient,
+                failures.c.final_recipient == recipient,
+            )
+        )
+        query = query.where(reports.c.report.in_(named))
+    rows = connection.execute(query.limit(limit)).all()
+    recipients = _read_recipients(connection, [row.report for row in rows])
+    return [
+        {
+            "report": row.report,
+            "received_at": row.received_at,
+            "client": row.client,
+            "envelope_recipient": row.envelope_recipient,
+            "trust": row.trust,
+            "state": row.state,
+            "why": row.why,
+            "detail": row.detail,
+            "kind": row.kind,
+            "author": row.author,
+            "origin_source": row.origin_source,
+            "reference": row.reference,
+            "recipients": recipients.get(row.report, []),
+        }
+        for row in rows
+    ]
+
+
+def list_cases(
+    connection: Connection,
+    *,
+    author: str | None = None,
+    subject: str | None = None,
+    state: str | None = None,
+    case: str | None = None,
+    limit: int | None = None,
+) -> list[dict[str, Any]]:
+    """Return cases, the one with the latest strike first."""
+    query = select(cases).order_by(cases.c.last_strike_at.desc().nulls_last(), cases.c.case)
+    for column, value in (
+        (cases.c.author, author),
+        (cases.c.subject, subject),
+        (cases.c.state, state),
+        (cases.c.case, case),
+    ):
+        if value is not None:
+            query = query.where(column == value)
+    keys = (
+        "case",
+        "author",
+        "subject",
+        "category",
+        "reason",
+        "round",
+        "state",
+        "strikes",
+        "notices",
+        "first_strike_at",
+        "last_strike_at",
+        "due_at",
+    )
+    return [_pick(row, keys) for row in connection.execute(query.limit(limit))]
+
+
+def list_strikes(connection: Connection, case: str) -> list[dict[str, Any]]:
+    """Return a case's strikes, newest first."""
+    query = (
+        select(strikes)
+        .where(strikes.c.case == case)
+        .order_by(strikes.c.failed_at.desc(), strikes.c.send_key)
+    )
+    keys = (
+        "report",
+        "recipient",
+        "send_key",
+        "round",
+        "category",
+        "reason",
+        "failed_at",
+        "counted_at",
+        "notice",
+    )
+    return [_pick(row, keys) for row in connection.execute(query)]
+
+
+def list_notices(
+    connection: Connection,
+    *,
+    author: str | None = None,
+    state: str | None = None,
+    notice: str | None = None,
+    limit: int | None = None,
+) -> list[dict[str, Any]]:
+    """Return notices, newest first, each with the slots that it spends."""
+    query = select(notices).order_by(notices.c.created_at.desc(), notices.c.notice)
+    for column, value in (
+        (notices.c.author, author),
+        (notices.c.state, state),
+        (notices.c.notice, notice),
+    ):
+        if value is not None:
+            query = query.where(column == value)
+    rows = connection.execute(query.limit(limit)).all()
+    taken: dict[str, list[dict[str, Any]]] = {}
+    ids = [row.notice for row in rows]
+    for start in range(0, len(ids), _CHUNK):
+        of_notices = (
+            select(slots)
+            .where(slots.c.notice.in_(ids[start : start + _CHUNK]))
+            .order_by(slots.c.category, slots.c.subject)
+        )
+        for slot in connection.execute(of_notices):
+            taken.setdefault(slot.notice, []).append(_pick(slot, ("case", "subject", "number")))
+    keys = ("notice", "author", "state", "due_at", "attempted_at", "settled_at", "message_id",
+            "attempts", "detail")  # fmt: skip
+    return [_pick(row, keys) | {"slots": taken.get(row.notice, [])} for row in rows]
+
+
+def count_states(connection: Connection, ids: Sequence[str]) -> dict[str, int]:
+    """Return how many of these reports are in each state."""
+    counts: Counter[str] = Counter()
+    for start in range(0, len(ids), _CHUNK):
+        chosen = reports.c.report.in_(ids[start : start + _CHUNK])
+        counts.update(connection.execute(select(reports.c.state).where(chosen)).scalars())
+    return dict(counts)
+
+
+def _read_recipients(
+    connection: Connection, ids: Sequence[str]
+) -> dict[str, list[dict[str, Any]]]:
+    found: dict[str, list[dict[str, Any]]] = {}
+    for start in range(0, len(ids), _CHUNK):
+        query = (
+            select(failures)
+            .where(failures.c.report.in_(ids[start : start + _CHUNK]))
+            .order_by(failures.c.report, failures.c.position)
+        )
+        for row in connection.execute(query):
+            line = _pick(row, _RECIPIENT_KEYS) | {"ignored": row.ignored}
+            found.setdefault(row.report, []).append(line)
+    return found
+
+
+def _pick(row: Row[Any], keys: Sequence[str]) -> dict[str, Any]:
+    return {key: getattr(row, key) for key in keys}

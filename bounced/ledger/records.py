@@ -1,0 +1,129 @@
+"""What goes into the ledger and what comes out of it, as values free of SQL."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+
+from bounced.model import Category, Reason, TokenType
+
+_UNSTORABLE = re.compile("[\0\ud800-\udfff]")
+
+
+def clean_text(text: str) -> str:
+    """Replace NUL and lone surrogates, which no database takes, by U+FFFD; total."""
+    return _UNSTORABLE.sub("\ufffd", text)
+
+
+class ReportState(StrEnum):
+    """How far a stored report has come."""
+
+    STORED = "stored"
+    PROCESSED = "processed"
+    QUARANTINED = "quarantined"
+
+
+class CaseState(StrEnum):
+    """Whether a case may still have its author told."""
+
+    OPEN = "open"
+    EXHAUSTED = "exhausted"
+    CLOSED = "closed"
+
+
+class NoticeState(StrEnum):
+    """How far a notice has come (DESIGN §5.3); `open` and `held` collect entries."""
+
+    OPEN = "open"
+    HELD = "held"
+    CLAIMED = "claimed"
+    DATA_STARTED = "data_started"
+    SENT = "sent"
+    FAILED = "failed"
+    OUTCOME_UNKNOWN = "outcome_unknown"
+
+
+@dataclass(frozen=True, slots=True)
+class NewReport:
+    """A received message for one accepted envelope recipient, as the door saw it."""
+
+    report: str
+    received_at: datetime
+    raw: bytes
+    envelope_recipient: str
+    door: str
+    """`origin.admission.Door` value, or `ingest`."""
+    client: str | None = None
+    """IP address of the peer in text form; None for files."""
+    mail_from: str | None = None
+    """Envelope sender; "" is the null return path, None is not known."""
+    token_type: TokenType | None = None
+    """Type of the valid token in the envelope recipient."""
+    token_id: str | None = None
+    """16 hex digits: the send or notice that the token belongs to."""
+    token_day: int | None = None
+    """The token's day, counted from 1970-01-01 UTC."""
+    vouched: bool = False
+    """True where an operator vouched for it (`ingest --trusted`)."""
+
+
+@dataclass(frozen=True, slots=True)
+class EntryStrike:
+    """One failure that a notice tells of."""
+
+    recipient: str
+    failed_at: datetime
+    title: str | None
+    """The protocol: the registered title, else the returned message's Subject."""
+    sent_at: datetime | None
+    """When the protocol was mailed, where known."""
+    reference: str | None
+    url: str | None
+    reply: str | None
+    """What the receiving server said, whole, one line."""
+    remote_mta: str | None
+    forwarded: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One case in a digest, with the slot that this notice spends of it."""
+
+    case: str
+    subject: str
+    """The recipient's address, or the sender domain for auth-failure."""
+    category: Category
+    reason: Reason
+    number: int
+    """This notice is the `number`-th of `max_notices`, from 1."""
+    max_notices: int
+    strikes: tuple[EntryStrike, ...]
+    """Newest first; at least one."""
+    strikes_total: int
+    """Strikes of the case in this round, those told of earlier included."""
+
+    @property
+    def last(self) -> bool:
+        """Tell whether the author hears of this case for the last time."""
+        return self.number >= self.max_notices
+
+
+@dataclass(frozen=True, slots=True)
+class ClaimedNotice:
+    """A notice whose slots are taken and which this process may now try to deliver."""
+
+    notice: str
+    """16 hex digits."""
+    claim: str
+    """Fencing mark of this claim; every later step names it."""
+    author: str
+    message_id: str
+    """Without angle brackets; the same at every attempt."""
+    claimed_at: datetime
+    """When the slots were taken: the Date of the mail at every attempt."""
+    attempts: int
+    language: str | None
+    """What the newest send or returned message asked for; None: the configured default."""
+    entries: tuple[Entry, ...]

@@ -1,0 +1,280 @@
+"""Stored reports: intake, claims, what the processor found; each in its caller's transaction."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from itertools import accumulate
+
+from sqlalchemy import Connection, delete, func, insert, select, update
+
+from bounced.ledger.records import NewReport, ReportState
+from bounced.ledger.schema import failures, report_contents, reports
+from bounced.model import (
+    Kind,
+    OriginSource,
+    RecipientFacts,
+    Report,
+    Send,
+    TokenType,
+    Trust,
+    Verdict,
+)
+
+_INTAKE_COLUMNS = (
+    "report",
+    "received_at",
+    "client",
+    "mail_from",
+    "envelope_recipient",
+    "door",
+    "token_type",
+    "token_id",
+    "token_day",
+    "vouched",
+    "size",
+)
+
+
+@dataclass(frozen=True, slots=True)
+class StoredReport:
+    """A report as it lies in the ledger, claimed for processing."""
+
+    arrival: NewReport
+    attempts: int
+    """How often it was claimed, this claim included."""
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """What the processor found in one stored report."""
+
+    arrival: NewReport
+    report: Report
+    verdicts: tuple[Verdict | None, ...]
+    """One for each of the report's recipients; None unless that recipient failed."""
+    trust: Trust
+    author: str | None = None
+    source: OriginSource | None = None
+    reference: str | None = None
+    why: str | None = None
+    """Why it may not count, or why nobody is told; None where all is well."""
+    detail: str | None = None
+    quarantined: bool = False
+    send: Send | None = None
+    addressed: tuple[str | None, ...] = ()
+    """For a registered send: per recipient, whom of the send the failure speaks of."""
+    digest: str = ""
+    """SHA-256 of the raw message, hex."""
+
+
+def append(connection: Connection, arrivals: Sequence[NewReport]) -> None:
+    """Store received messages; looks nothing up (DESIGN §5.2)."""
+    connection.execute(
+        insert(reports),
+        [
+            {
+                name: len(arrival.raw) if name == "size" else getattr(arrival, name)
+                for name in _INTAKE_COLUMNS
+            }
+            for arrival in arrivals
+        ],
+    )
+    connection.execute(
+        insert(report_contents),
+        [{"report": arrival.report, "raw": arrival.raw} for arrival in arrivals],
+    )
+
+
+def claim(
+    connection: Connection, now: datetime, lease: timedelta, limit: int, max_bytes: int
+) -> list[StoredReport]:
+    """Take up to `limit` waiting reports, oldest first, for `lease`; at least one, if one waits.
+
+    Stops before their bytes together exceed `max_bytes`.
+    """
+    waiting = connection.execute(
+        select(reports.c.report, reports.c.size)
+        .where(reports.c.state == ReportState.STORED.value)
+        .where((reports.c.claimed_until.is_(None)) | (reports.c.claimed_until <= now))
+        .order_by(reports.c.received_at, reports.c.report)
+        .limit(limit)
+        .with_for_update(skip_locked=True)
+    ).all()
+    totals = accumulate(row.size for row in waiting)
+    taken = [
+        row.report
+        for i, (row, total) in enumerate(zip(waiting, totals, strict=True))
+        if i == 0 or total <= max_bytes
+    ]
+    if not taken:
+        return []
+    connection.execute(
+        update(reports)
+        .where(reports.c.report.in_(taken))
+        .values(claimed_until=now + lease, attempts=reports.c.attempts + 1)
+    )
+    return read_stored(connection, taken)
+
+
+def release_claims(connection: Connection) -> int:
+    """Give back every claim of a daemon that is gone; for a database with one daemon only."""
+    return connection.execute(
+        update(reports)
+        .where(reports.c.state == ReportState.STORED.value)
+        .where(reports.c.claimed_until.is_not(None))
+        .values(claimed_until=None)
+    ).rowcount
+
+
+def postpone(connection: Connection, ids: Iterable[str], until: datetime) -> None:
+    """Let the reports wait until then: what they need was not to be had."""
+    connection.execute(
+        update(reports).where(reports.c.report.in_(list(ids))).values(claimed_until=until)
+    )
+
+
+def read_stored(connection: Connection, ids: Sequence[str]) -> list[StoredReport]:
+    """Return stored reports with their bytes, oldest first."""
+    rows = connection.execute(
+        select(reports, report_contents.c.raw)
+        .join(report_contents, report_contents.c.report == reports.c.report)
+        .where(reports.c.report.in_(ids))
+        .order_by(reports.c.received_at, reports.c.report)
+    )
+    return [
+        StoredReport(
+            arrival=NewReport(
+                report=row.report,
+                received_at=row.received_at,
+                raw=row.raw,
+                envelope_recipient=row.envelope_recipient,
+                door=row.door,
+                client=row.client,
+                mail_from=row.mail_from,
+                token_type=TokenType(row.token_type) if row.token_type else None,
+                token_id=row.token_id,
+                token_day=row.token_day,
+                vouched=row.vouched,
+            ),
+            attempts=row.attempts,
+        )
+        for row in rows
+    ]
+
+
+def quarantine(
+    connection: Connection, report: str, why: str, detail: str | None, now: datetime
+) -> None:
+    """Put away a report that could not be read; it stays visible and replayable."""
+    connection.execute(
+        update(reports)
+        .where(reports.c.report == report)
+        .values(
+            state=ReportState.QUARANTINED.value,
+            trust=Trust.NONE.value,
+            kind=Kind.UNRECOGNIZED.value,
+            why=why,
+            detail=detail,
+            claimed_until=None,
+            processed_at=now,
+        )
+    )
+
+
+def write_finding(
+    connection: Connection, finding: Finding, ignored: Sequence[str | None], now: datetime
+) -> None:
+    """Write what was found, over what an earlier processing found; nothing if it was dropped."""
+    report, returned = finding.report, finding.report.returned
+    state = ReportState.QUARANTINED if finding.quarantined else ReportState.PROCESSED
+    written = connection.execute(
+        update(reports)
+        .where(reports.c.report == finding.arrival.report)
+        .values(
+            state=state.value,
+            claimed_until=None,
+            processed_at=now,
+            kind=report.kind.value,
+            trust=finding.trust.value,
+            why=finding.why,
+            detail=finding.detail,
+            author=finding.author,
+            origin_source=finding.source.value if finding.source else None,
+            reference=finding.reference,
+            reporting_mta=report.reporting_mta,
+            message_id=report.message_id,
+            protocol_subject=returned.subject if returned else None,
+            protocol_sent_at=returned.sent_at if returned else None,
+            protocol_language=returned.language if returned else None,
+        )
+    ).rowcount
+    connection.execute(delete(failures).where(failures.c.report == finding.arrival.report))
+    rows = [
+        _describe_failure(finding.arrival.report, position, facts, verdict, why)
+        for position, (facts, verdict, why) in enumerate(
+            zip(report.recipients, finding.verdicts, ignored, strict=True)
+        )
+    ]
+    if rows and written:
+        connection.execute(insert(failures), rows)
+
+
+def release(connection: Connection, report: str) -> bool:
+    """Let an operator vouch for a quarantined report: it is processed again; False: none such."""
+    return (
+        connection.execute(
+            update(reports)
+            .where(reports.c.report == report)
+            .where(reports.c.state == ReportState.QUARANTINED.value)
+            .values(state=ReportState.STORED.value, vouched=True, claimed_until=None, attempts=0)
+        ).rowcount
+        == 1
+    )
+
+
+def drop(connection: Connection, report: str) -> bool:
+    """Delete a quarantined report for good; False: none such."""
+    return (
+        connection.execute(
+            delete(reports)
+            .where(reports.c.report == report)
+            .where(reports.c.state == ReportState.QUARANTINED.value)
+        ).rowcount
+        == 1
+    )
+
+
+def count_by_state(connection: Connection) -> dict[str, int]:
+    """Return how many reports are in each state."""
+    rows = connection.execute(select(reports.c.state, func.count()).group_by(reports.c.state))
+    return {row[0]: row[1] for row in rows}
+
+
+def _describe_failure(
+    report: str,
+    position: int,
+    facts: RecipientFacts,
+    verdict: Verdict | None,
+    ignored: str | None,
+) -> dict[str, object]:
+    return {
+        "report": report,
+        "position": position,
+        "recipient": facts.recipient,
+        "original_recipient": facts.original_recipient,
+        "final_recipient": facts.final_recipient,
+        "action": facts.action.value if facts.action else None,
+        "status": facts.status,
+        "smtp_code": facts.smtp_code,
+        "remote_mta": facts.remote_mta,
+        "diagnostic_code": facts.diagnostic_code,
+        "reply": facts.replies[0].text if facts.replies else None,
+        "category": verdict.category.value if verdict else None,
+        "reason": verdict.reason.value if verdict else None,
+        "rule": verdict.rule if verdict else None,
+        "evidence": verdict.evidence if verdict else None,
+        "evidence_where": verdict.where if verdict else None,
+        "ignored": ignored,
+    }

@@ -1,0 +1,114 @@
+"""Rounds: what gives a case its three notices anew, and what ends it.
+
+The rehearsal (notices to a Maildir) is round 0; the first start with a relay opens round 1.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Connection, Row, select, update
+
+from bounced.ledger.policy import PolicySettings
+from bounced.ledger.records import CaseState, NoticeState
+from bounced.ledger.schema import cases, is_under_way, notices, slots, strikes
+from bounced.ledger.strikes import NewId, lock_authors, open_digests
+from bounced.ledger.tally import recount
+
+_FRESH = {
+    "state": CaseState.OPEN.value,
+    "notices": 0,
+    "last_notice_at": None,
+    "closed_at": None,
+}
+"""How a case begins a round; `recount` finds the rest."""
+
+
+def leave_rehearsal(
+    connection: Connection, now: datetime, *, settings: PolicySettings, new_id: NewId
+) -> int:
+    """Open round 1 for every case of the rehearsal (round 0); return how many.
+
+    Strikes that no notice told of go along; the others stay with their round.
+    """
+    rehearsed = select(cases.c.case, cases.c.author).where(cases.c.round == 0)
+    authors = {row.author for row in connection.execute(rehearsed)}
+    lock_authors(connection, authors)
+    _end_rehearsed_notices(connection, now)
+    rows = connection.execute(rehearsed.where(cases.c.author.in_(authors))).all()
+    for row in rows:
+        connection.execute(
+            update(strikes)
+            .where(strikes.c.case == row.case)
+            .where(strikes.c.notice.is_(None))
+            .values(round=1)
+        )
+        connection.execute(update(cases).where(cases.c.case == row.case).values(round=1, **_FRESH))
+        recount(connection, row.case, settings)
+    open_digests(connection, authors, now, new_id)
+    return len(rows)
+
+
+def reset(
+    connection: Connection,
+    case: str,
+    now: datetime,
+    *,
+    settings: PolicySettings,
+    new_id: NewId,
+) -> Row[Any] | None:
+    """Open a case's next round; None: no such case, or a notice of it is on its way."""
+    _lock_author_of(connection, case)
+    row = connection.execute(
+        update(cases)
+        .where(cases.c.case == case)
+        .where(cases.c.unsettled_notice.is_(None))
+        .values(round=cases.c.round + 1, **_FRESH)
+        .returning(cases.c.case, cases.c.author, cases.c.subject, cases.c.round)
+    ).one_or_none()
+    if row is not None:
+        recount(connection, case, settings)
+        open_digests(connection, {row.author}, now, new_id)
+    return row
+
+
+def close(connection: Connection, case: str, now: datetime, *, new_id: NewId) -> Row[Any] | None:
+    """Close a case: the address is corrected; it keeps its count. None: no such case."""
+    _lock_author_of(connection, case)
+    row = connection.execute(
+        update(cases)
+        .where(cases.c.case == case)
+        .values(state=CaseState.CLOSED.value, closed_at=now, due_at=None)
+        .returning(cases.c.case, cases.c.author, cases.c.subject)
+    ).one_or_none()
+    if row is not None:
+        open_digests(connection, {row.author}, now, new_id)
+    return row
+
+
+def _end_rehearsed_notices(connection: Connection, now: datetime) -> None:
+    """Let no notice of the rehearsal that is still under way reach the relay."""
+    ended = connection.execute(
+        update(notices)
+        .where(notices.c.notice.in_(select(slots.c.notice).where(slots.c.round == 0)))
+        .where(is_under_way)
+        .values(
+            state=NoticeState.FAILED.value,
+            claimed_until=None,
+            settled_at=now,
+            detail="the rehearsal ended",
+        )
+        .returning(notices.c.notice)
+    ).scalars()
+    connection.execute(
+        update(cases)
+        .where(cases.c.unsettled_notice.in_(ended.all()))
+        .values(unsettled_notice=None, last_notice_at=now)
+    )
+
+
+def _lock_author_of(connection: Connection, case: str) -> None:
+    author = connection.execute(select(cases.c.author).where(cases.c.case == case)).scalar()
+    if author is not None:
+        lock_authors(connection, [author])

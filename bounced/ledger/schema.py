@@ -1,0 +1,283 @@
+"""The tables: every promise of DESIGN §5 that a constraint can hold is held here."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from enum import StrEnum
+
+from sqlalchemy import (
+    Boolean,
+    CheckConstraint,
+    Column,
+    DateTime,
+    Dialect,
+    ForeignKey,
+    Index,
+    Integer,
+    LargeBinary,
+    MetaData,
+    String,
+    Table,
+    Text,
+    TypeDecorator,
+    false,
+    text,
+)
+
+from bounced.ledger.records import CaseState, NoticeState, ReportState, clean_text
+from bounced.model import Category
+
+MAX_NOTICES = 3
+"""What the database refuses to exceed, whatever the configuration says."""
+
+_ID = String(16)
+
+
+class UtcTime(TypeDecorator[datetime]):
+    """An aware UTC time; SQLite keeps it naive, so the zone is put back on the way out."""
+
+    impl = DateTime(timezone=True)
+    cache_ok = True
+
+    def process_bind_param(self, value: datetime | None, dialect: Dialect) -> datetime | None:  # noqa: ARG002 - the base class's signature
+        """Refuse naive times, turn the others into UTC."""
+        if value is None:
+            return None
+        assert value.tzinfo is not None, "a naive time never reaches the ledger"
+        return value.astimezone(UTC)
+
+    def process_result_value(self, value: datetime | None, dialect: Dialect) -> datetime | None:  # noqa: ARG002 - the base class's signature
+        """Return an aware UTC time."""
+        if value is None:
+            return None
+        return value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
+
+
+class CleanText(TypeDecorator[str]):
+    """Text as the world sends it: NUL and lone surrogates, which no database takes, replaced."""
+
+    impl = Text
+    cache_ok = True
+
+    def process_bind_param(self, value: str | None, dialect: Dialect) -> str | None:  # noqa: ARG002 - the base class's signature
+        """Replace what cannot be stored by U+FFFD."""
+        return None if value is None else clean_text(value)
+
+
+def _one_of(column: str, values: type[StrEnum], name: str) -> CheckConstraint:
+    listed = ", ".join(f"'{value.value}'" for value in values)
+    return CheckConstraint(f"{column} IN ({listed})", name=name)
+
+
+metadata = MetaData(
+    naming_convention={
+        "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+        "ck": "ck_%(table_name)s_%(constraint_name)s",
+        "fk": "fk_%(table_name)s_%(column_0_name)s",
+        "pk": "pk_%(table_name)s",
+        "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+    }
+)
+
+sends = Table(
+    "sends",
+    metadata,
+    Column("send", _ID, primary_key=True),
+    Column("registered_at", UtcTime, nullable=False),
+    Column("author", CleanText, nullable=False),
+    Column("reference", CleanText),
+    Column("title", CleanText),
+    Column("url", CleanText),
+    Column("language", CleanText),
+)
+
+send_recipients = Table(
+    "send_recipients",
+    metadata,
+    Column("send", _ID, ForeignKey("sends.send", ondelete="CASCADE"), primary_key=True),
+    Column("recipient_key", CleanText, primary_key=True),
+    Column("recipient", CleanText, nullable=False),
+    Column("position", Integer, nullable=False),
+)
+
+reports = Table(
+    "reports",
+    metadata,
+    Column("report", _ID, primary_key=True),
+    Column("received_at", UtcTime, nullable=False),
+    # As the door saw it.
+    Column("client", CleanText),
+    Column("mail_from", CleanText),
+    Column("envelope_recipient", CleanText, nullable=False),
+    Column("door", CleanText, nullable=False),
+    Column("token_type", String(1)),
+    Column("token_id", _ID),
+    Column("token_day", Integer),
+    Column("vouched", Boolean, nullable=False, server_default=false()),
+    Column("size", Integer, nullable=False),
+    # How far it has come.
+    Column("state", CleanText, nullable=False, server_default=ReportState.STORED.value),
+    Column("claimed_until", UtcTime),
+    Column("attempts", Integer, nullable=False, server_default="0"),
+    # What the processor found.
+    Column("processed_at", UtcTime),
+    Column("kind", CleanText),
+    Column("trust", CleanText),
+    Column("why", CleanText),
+    Column("detail", CleanText),
+    Column("author", CleanText),
+    Column("origin_source", CleanText),
+    Column("reference", CleanText),
+    Column("reporting_mta", CleanText),
+    Column("message_id", CleanText),
+    Column("protocol_subject", CleanText),
+    Column("protocol_sent_at", UtcTime),
+    Column("protocol_language", CleanText),
+    _one_of("state", ReportState, "state"),
+)
+Index(
+    "ix_reports_waiting",
+    reports.c.received_at,
+    sqlite_where=text("state = 'stored'"),
+    postgresql_where=text("state = 'stored'"),
+)
+Index("ix_reports_received_at", reports.c.received_at)
+Index("ix_reports_state_received_at", reports.c.state, reports.c.received_at)
+
+report_contents = Table(
+    "report_contents",
+    metadata,
+    # Apart from `reports`, whose rows are rewritten when their state changes.
+    Column("report", _ID, ForeignKey("reports.report", ondelete="CASCADE"), primary_key=True),
+    Column("raw", LargeBinary, nullable=False),
+)
+
+failures = Table(
+    "failures",
+    metadata,
+    Column("report", _ID, ForeignKey("reports.report", ondelete="CASCADE"), primary_key=True),
+    Column("position", Integer, primary_key=True),
+    Column("recipient", CleanText),
+    Column("original_recipient", CleanText),
+    Column("final_recipient", CleanText),
+    Column("action", CleanText),
+    Column("status", CleanText),
+    Column("smtp_code", Integer),
+    Column("remote_mta", CleanText),
+    Column("diagnostic_code", CleanText),
+    Column("reply", CleanText),
+    Column("category", CleanText),
+    Column("reason", CleanText),
+    Column("rule", CleanText),
+    Column("evidence", CleanText),
+    Column("evidence_where", CleanText),
+    Column("ignored", CleanText),
+)
+
+cases = Table(
+    "cases",
+    metadata,
+    Column("case", _ID, primary_key=True),
+    Column("author", CleanText, nullable=False),
+    Column("subject", CleanText, nullable=False),
+    Column("category", CleanText, nullable=False),
+    Column("reason", CleanText, nullable=False),
+    Column("state", CleanText, nullable=False, server_default=CaseState.OPEN.value),
+    Column("round", Integer, nullable=False),
+    Column("strikes", Integer, nullable=False, server_default="0"),
+    Column("notices", Integer, nullable=False, server_default="0"),
+    Column("first_strike_at", UtcTime),
+    Column("last_strike_at", UtcTime),
+    Column("last_notice_at", UtcTime),
+    Column("closed_at", UtcTime),
+    Column("due_at", UtcTime),
+    Column("unsettled_notice", _ID),
+    _one_of("state", CaseState, "state"),
+    _one_of("category", Category, "category"),
+    CheckConstraint(f"notices BETWEEN 0 AND {MAX_NOTICES}", name="at_most_three"),
+    CheckConstraint("round >= 0", name="round"),
+)
+Index("uq_cases_author_subject", cases.c.author, cases.c.subject, unique=True)
+Index("ix_cases_last_strike_at", cases.c.last_strike_at)
+
+strikes = Table(
+    "strikes",
+    metadata,
+    # No category in the key: replay changes a strike instead of adding one.
+    Column("author", CleanText, primary_key=True),
+    Column("recipient_key", CleanText, primary_key=True),
+    Column("send_key", CleanText, primary_key=True),
+    Column("case", _ID, ForeignKey("cases.case", ondelete="CASCADE"), nullable=False),
+    Column("round", Integer, nullable=False),
+    Column("report", _ID, nullable=False),
+    Column("position", Integer, nullable=False),
+    Column("recipient", CleanText, nullable=False),
+    Column("category", CleanText, nullable=False),
+    Column("reason", CleanText, nullable=False),
+    Column("failed_at", UtcTime, nullable=False),
+    Column("counted_at", UtcTime, nullable=False),
+    Column("send", _ID),
+    Column("notice", _ID),
+)
+Index("ix_strikes_case_round", strikes.c.case, strikes.c.round, strikes.c.failed_at)
+Index("ix_strikes_report", strikes.c.report)
+
+notices = Table(
+    "notices",
+    metadata,
+    Column("notice", _ID, primary_key=True),
+    Column("author", CleanText, nullable=False),
+    Column("state", CleanText, nullable=False),
+    Column("created_at", UtcTime, nullable=False),
+    Column("due_at", UtcTime),
+    Column("released", Boolean, nullable=False, server_default=false()),
+    Column("message_id", CleanText),
+    Column("language", CleanText),
+    Column("claim", CleanText),
+    Column("claimed_at", UtcTime),
+    Column("claimed_until", UtcTime),
+    Column("attempts", Integer, nullable=False, server_default="0"),
+    Column("attempted_at", UtcTime),
+    Column("settled_at", UtcTime),
+    Column("detail", CleanText),
+    _one_of("state", NoticeState, "state"),
+)
+is_waiting = text("state IN ('open', 'held')")
+is_under_way = text("state IN ('claimed', 'data_started')")
+"""Conditions of the partial indexes; SQLite uses one only where a query says the same words."""
+Index(
+    "uq_notices_open",
+    notices.c.author,
+    unique=True,
+    sqlite_where=is_waiting,
+    postgresql_where=is_waiting,
+)
+Index(
+    "ix_notices_waiting",
+    notices.c.due_at,
+    sqlite_where=is_waiting,
+    postgresql_where=is_waiting,
+)
+Index(
+    "ix_notices_unsettled",
+    notices.c.claimed_until,
+    sqlite_where=is_under_way,
+    postgresql_where=is_under_way,
+)
+
+slots = Table(
+    "slots",
+    metadata,
+    Column("author", CleanText, primary_key=True),
+    Column("subject", CleanText, primary_key=True),
+    Column("round", Integer, primary_key=True),
+    Column("number", Integer, primary_key=True),
+    Column("case", _ID, ForeignKey("cases.case", ondelete="CASCADE"), nullable=False),
+    Column("notice", _ID, ForeignKey("notices.notice"), nullable=False),
+    Column("category", CleanText, nullable=False),
+    Column("reason", CleanText, nullable=False),
+    Column("max_notices", Integer, nullable=False),
+    Column("strikes", Integer, nullable=False),
+    CheckConstraint(f"number BETWEEN 1 AND {MAX_NOTICES}", name="at_most_three"),
+)
+Index("uq_slots_notice_case", slots.c.notice, slots.c.case, unique=True)

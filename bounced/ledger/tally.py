@@ -1,0 +1,152 @@
+"""What a case's strikes make of it: figures, category, state and due time.
+
+A case is never added to, it is recomputed from its strikes, so that any order of counting gives
+the same case. Every function wants the case's author locked.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    Row,
+    Table,
+    and_,
+    case,
+    delete,
+    exists,
+    func,
+    select,
+    update,
+)
+from sqlalchemy.dialects import postgresql, sqlite
+
+from bounced.ledger import policy
+from bounced.ledger.policy import PolicySettings, Strike
+from bounced.ledger.records import CaseState
+from bounced.ledger.schema import cases, slots, strikes
+from bounced.model import Category
+
+
+def open_case(connection: Connection, strike: Strike, settings: PolicySettings) -> str:
+    """Return the case that a strike goes to, open; a closed one goes on where it stood."""
+    case_id = policy.find_case_id(strike.author, strike.subject)
+    connection.execute(
+        upsert(connection, cases)
+        .values(
+            case=case_id,
+            author=strike.author,
+            subject=strike.subject,
+            category=strike.category.value,
+            reason=strike.reason.value,
+            round=settings.first_round,
+        )
+        .on_conflict_do_nothing()
+    )
+    connection.execute(
+        update(cases)
+        .where(cases.c.case == case_id)
+        .where(cases.c.state == CaseState.CLOSED.value)
+        .values(state=CaseState.OPEN.value)
+    )
+    return case_id
+
+
+def drop_empty(connection: Connection, case_id: str) -> None:
+    """Delete a case whose only strikes went to another one before anybody was told."""
+    connection.execute(
+        delete(cases)
+        .where(cases.c.case == case_id)
+        .where(~exists().where(strikes.c.case == case_id))
+        .where(~exists().where(slots.c.case == case_id))
+    )
+
+
+def find_untold(row: Row[Any]) -> ColumnElement[bool]:
+    """Return what picks the strikes of the case in `row` that its author is still to be told of.
+
+    A case that was closed and is used again starts from there.
+    """
+    untold = and_(
+        strikes.c.case == row.case, strikes.c.round == row.round, strikes.c.notice.is_(None)
+    )
+    return untold if row.closed_at is None else and_(untold, strikes.c.counted_at > row.closed_at)
+
+
+def recount(connection: Connection, case_id: str, settings: PolicySettings) -> int:
+    """Recompute one case of a locked author from its strikes; return how many there are."""
+    row = connection.execute(select(cases).where(cases.c.case == case_id)).one()
+    of_round = and_(strikes.c.case == case_id, strikes.c.round == row.round)
+    figures = connection.execute(
+        select(
+            func.count().label("strikes"),
+            func.min(strikes.c.failed_at).label("first_strike_at"),
+            func.max(strikes.c.failed_at).label("last_strike_at"),
+            func.min(case((find_untold(row), strikes.c.counted_at))).label("untold_at"),
+        ).where(of_round)
+    ).one()
+    latest = connection.execute(
+        select(strikes.c.category, strikes.c.reason)
+        .where(of_round)
+        .order_by(strikes.c.failed_at.desc(), strikes.c.report.desc(), strikes.c.position.desc())
+        .limit(1)
+    ).one_or_none()
+    category = Category(latest.category if latest else row.category)
+    state = _find_state(row, settings)
+    connection.execute(
+        update(cases)
+        .where(cases.c.case == case_id)
+        .values(
+            state=state.value,
+            strikes=figures.strikes,
+            first_strike_at=figures.first_strike_at,
+            last_strike_at=figures.last_strike_at,
+            category=category.value,
+            reason=latest.reason if latest else row.reason,
+            due_at=_find_due(connection, row, category, figures.untold_at, settings)
+            if state is CaseState.OPEN
+            else None,
+        )
+    )
+    return int(figures.strikes)
+
+
+def upsert(connection: Connection, table: Table) -> Any:  # the two dialects share no type
+    """Return the dialect's INSERT that knows ON CONFLICT."""
+    return (
+        sqlite.insert(table) if connection.dialect.name == "sqlite" else postgresql.insert(table)
+    )
+
+
+def _find_state(row: Row[Any], settings: PolicySettings) -> CaseState:
+    """Return a case's state; it is used up once its last notice is settled, not before."""
+    if row.state == CaseState.CLOSED.value:
+        return CaseState.CLOSED
+    used_up = row.notices >= settings.max_notices and row.unsettled_notice is None
+    return CaseState.EXHAUSTED if used_up else CaseState.OPEN
+
+
+def _find_due(
+    connection: Connection,
+    row: Row[Any],
+    category: Category,
+    untold_at: datetime | None,
+    settings: PolicySettings,
+) -> datetime | None:
+    """Return when an open case is due: never without a strike that is still to be told of."""
+    if untold_at is None or row.notices >= settings.max_notices:
+        return None
+    enough_at = connection.execute(
+        select(strikes.c.counted_at)
+        .where(strikes.c.case == row.case)
+        .where(strikes.c.round == row.round)
+        .order_by(strikes.c.counted_at)
+        .offset(policy.find_threshold(category) - 1)
+        .limit(1)
+    ).scalar()
+    if enough_at is None:
+        return None
+    return policy.find_due(max(untold_at, enough_at), row.last_notice_at, category, settings)

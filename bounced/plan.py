@@ -1,0 +1,88 @@
+"""Everything that is made from the settings before anything runs: files read, rooms furnished.
+
+Making it changes nothing but a missing key file, so that a reload can try it and keep the old one.
+"""
+
+from __future__ import annotations
+
+import secrets
+from dataclasses import dataclass
+from datetime import date
+from pathlib import Path
+
+from bounced.config import Settings
+from bounced.keyfile import SECRET_BYTES, load_keys, read_secret
+from bounced.notifier.compose import Composer
+from bounced.notifier.delivery import Delivery, MaildirDelivery, SmtpDelivery
+from bounced.notifier.dispatcher import DispatcherSettings
+from bounced.origin.admission import AdmissionSettings
+from bounced.origin.token import KeyRing
+from bounced.parser.ruleset import parse_rules
+from bounced.processor.pool import ParserPool
+from bounced.processor.processor import ProcessorSettings
+from bounced.processor.rule_files import read_rule_files
+from bounced.processor.worker import Limits
+from bounced.wiring import make_admission, make_header_names, make_origin, make_policy
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What a daemon works by until the next reload."""
+
+    settings: Settings
+    rules: dict[str, str]
+    processor: ProcessorSettings
+    dispatcher: DispatcherSettings
+    admission: AdmissionSettings
+    ring: KeyRing
+
+
+def make_plan(settings: Settings, database_file: Path | None, today: date) -> Plan:
+    """Read every file that is named and check it; raises ConfigError, RuleError."""
+    secret = secrets.token_bytes(SECRET_BYTES)
+    ring = load_keys(settings, database_file, secret, today)
+    admission, policy = make_admission(settings), make_policy(settings)
+    composer = make_composer(settings)
+    composer.check()
+    rules = read_rule_files(settings.rules.directories)
+    parse_rules(rules)  # a fault is told before anything starts
+    return Plan(
+        settings,
+        rules,
+        ProcessorSettings(make_origin(settings), policy),
+        DispatcherSettings(
+            settings.notices, policy, admission, ring, composer, _make_delivery(settings)
+        ),
+        admission,
+        ring,
+    )
+
+
+def make_composer(settings: Settings) -> Composer:
+    """Read words and templates; raises ConfigError."""
+    return Composer(
+        settings.notices.templates_directory,
+        settings.notices,
+        fallback_sender=f"postmaster@{settings.return_path.domains[0]}",
+    )
+
+
+def make_pool(settings: Settings, rules: dict[str, str]) -> ParserPool:
+    """Return parser processes that start at the first message."""
+    workers = settings.workers
+    return ParserPool(
+        rules,
+        make_header_names(settings),
+        Limits(workers.message_deadline.total_seconds(), workers.message_memory),
+        workers.processes,
+    )
+
+
+def _make_delivery(settings: Settings) -> Delivery:
+    relay = settings.relay
+    if not relay.host:
+        return MaildirDelivery(relay.maildir)
+    password = (
+        read_secret(relay.password_file, "relay.password_file") if relay.password_file else None
+    )
+    return SmtpDelivery(relay, password=password)

@@ -1,0 +1,158 @@
+"""How single settings are written: durations, sizes, addresses, networks, names.
+
+Each is checked where it is read, so that an error names the key; the texts tell the mend.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import re
+from datetime import timedelta
+from pathlib import Path
+from typing import Annotated
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+from pydantic import AfterValidator, BeforeValidator, Field
+
+from bounced.model import domain_key
+
+_DURATION = re.compile(r"([0-9]{1,18})(ms|s|m|h|d)")
+_SIZE = re.compile(r"([0-9]{1,18})(B|KiB|MiB|GiB)")
+_DURATION_UNITS = {
+    "ms": timedelta(milliseconds=1),
+    "s": timedelta(seconds=1),
+    "m": timedelta(minutes=1),
+    "h": timedelta(hours=1),
+    "d": timedelta(days=1),
+}
+_LONGEST = timedelta(days=36_500)
+_SIZE_UNITS = {"B": 1, "KiB": 2**10, "MiB": 2**20, "GiB": 2**30}
+_HIGHEST_PORT = 65_535
+
+
+def parse_duration(value: object) -> timedelta:
+    """Parse `<int>(ms|s|m|h|d)`; raises ValueError for anything else, bare numbers too."""
+    match = _DURATION.fullmatch(value) if isinstance(value, str) else None
+    if match is None:
+        raise ValueError(f"{value!r} is no duration: write a number and ms, s, m, h or d: '15m'")
+    try:
+        duration = int(match[1]) * _DURATION_UNITS[match[2]]
+    except OverflowError:
+        duration = timedelta.max
+    if duration > _LONGEST:
+        raise ValueError(f"{value!r} is too long: {_LONGEST.days}d at most")
+    return duration
+
+
+def parse_size(value: object) -> int:
+    """Parse `<int>(B|KiB|MiB|GiB)` into bytes; raises ValueError for anything else."""
+    match = _SIZE.fullmatch(value) if isinstance(value, str) else None
+    if match is None:
+        raise ValueError(f"{value!r} is no size: write a number and B, KiB, MiB or GiB: '10MiB'")
+    return int(match[1]) * _SIZE_UNITS[match[2]]
+
+
+def parse_address(value: str) -> tuple[str, int]:
+    """Split `host:port` into host, without brackets, and port; raises ValueError."""
+    host, colon, port = value.rpartition(":")
+    if (
+        not colon
+        or not host
+        or not port.isascii()
+        or not port.isdigit()
+        or int(port) > _HIGHEST_PORT
+    ):
+        raise ValueError(f"{value!r} is no address: write host:port, such as '127.0.0.1:8025'")
+    return host.removeprefix("[").removesuffix("]"), int(port)
+
+
+def _check_address(value: str) -> str:
+    parse_address(value)
+    return value
+
+
+def _check_resolver(value: str) -> str:
+    try:
+        ipaddress.ip_address(value)
+    except ValueError:
+        parse_address(value)
+    return value
+
+
+def _parse_network(value: object) -> ipaddress.IPv4Network | ipaddress.IPv6Network:
+    if isinstance(value, ipaddress.IPv4Network | ipaddress.IPv6Network):
+        return value
+    try:
+        return ipaddress.ip_network(str(value))
+    except ValueError as error:
+        raise ValueError(
+            f"{value!r} is no network: {error}; write an address or address/bits"
+        ) from None
+
+
+def _check_domain(value: str) -> str:
+    key = domain_key(value)
+    if not re.fullmatch(r"[a-z0-9_-]+(\.[a-z0-9_-]+)*", key):
+        raise ValueError(f"{value!r} is no domain name")
+    return key
+
+
+def _check_timezone(value: str) -> str:
+    try:
+        ZoneInfo(value)
+    except (ZoneInfoNotFoundError, ValueError, OSError):  # a folder of zones is an OSError
+        raise ValueError(
+            f"{value!r} is no time zone: write a name such as 'Europe/Berlin'"
+        ) from None
+    return value
+
+
+def _check_mail_address(value: str) -> str:
+    if value and not re.fullmatch(r"[^\s@<>]+@[^\s@<>]+", value):
+        raise ValueError(f"{value!r} is no mail address: write local@domain, no name, no brackets")
+    return value
+
+
+def _check_database_url(value: str) -> str:
+    """Refuse what is no URL of ours; the value is not repeated, it may hold a password."""
+    if not re.match(r"(sqlite|postgresql)(\+\w+)?://", value):
+        raise ValueError("no URL of a database: write sqlite:///FILE or postgresql://USER@HOST/NAME")
+    return value
+
+
+def _check_header_name(value: str) -> str:
+    if not re.fullmatch(r"[!-9;-~]+", value):
+        raise ValueError(f"{value!r} is no header field's name: no spaces, no colon")
+    return value
+
+
+def _check_prefix(value: str) -> str:
+    if not re.fullmatch(r"[A-Za-z0-9+_.=-]{0,32}", value):
+        raise ValueError(f"{value!r} is no prefix: at most 32 letters, digits or one of + _ . = -")
+    return value
+
+
+def _parse_path(value: object) -> object:
+    """Read an empty path as none: TOML and the environment have no other way to say it."""
+    return None if value == "" else value
+
+
+def _check_positive(value: timedelta) -> timedelta:
+    if value <= timedelta(0):
+        raise ValueError("must be longer than nothing")
+    return value
+
+
+Duration = Annotated[timedelta, BeforeValidator(parse_duration)]
+PositiveDuration = Annotated[Duration, AfterValidator(_check_positive)]
+Size = Annotated[int, BeforeValidator(parse_size), Field(gt=0)]
+Address = Annotated[str, AfterValidator(_check_address)]
+Resolver = Annotated[str, AfterValidator(_check_resolver)]
+Network = Annotated[ipaddress.IPv4Network | ipaddress.IPv6Network, BeforeValidator(_parse_network)]
+Domain = Annotated[str, AfterValidator(_check_domain)]
+MailAddress = Annotated[str, AfterValidator(_check_mail_address)]
+DatabaseUrl = Annotated[str, AfterValidator(_check_database_url)]
+HeaderName = Annotated[str, AfterValidator(_check_header_name)]
+Prefix = Annotated[str, AfterValidator(_check_prefix)]
+Timezone = Annotated[str, AfterValidator(_check_timezone)]
+OptionalPath = Annotated[Path | None, BeforeValidator(_parse_path)]

@@ -1,0 +1,195 @@
+"""`bounced check`: what would run, and each thing that can be wrong."""
+
+from __future__ import annotations
+
+import socket
+import sqlite3
+from collections.abc import Callable
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+
+from tests.cli.conftest import CommandLine
+
+
+def change_schema(folder: Path, version: str) -> None:
+    with closing(sqlite3.connect(folder / "bounced.db")) as connection, connection:
+        connection.execute("UPDATE alembic_version SET version_num = ?", (version,))
+
+
+def break_rules(folder: Path) -> str:
+    (folder / "rules").mkdir()
+    (folder / "rules" / "site.toml").write_text('stage = "nonsense"')
+    return f'[rules]\ndirectories = ["{folder}/rules"]\n'
+
+
+def lose_example(folder: Path) -> str:
+    (folder / "rules").mkdir()
+    (folder / "rules" / "site.toml").write_text(
+        'stage = "code"\n[[rule]]\nid = "site-x"\ncategory = "policy"\nreason = "virus"\n'
+        'source = "invented"\ncodes = [550]\n'
+        'examples = [{ text = "550 5.1.1 User unknown" }]\n'
+    )
+    return f'[rules]\ndirectories = ["{folder}/rules"]\n'
+
+
+def break_template(folder: Path) -> str:
+    (folder / "templates").mkdir()
+    (folder / "templates" / "notice.txt.j2").write_text("{{ no_such_thing }}")
+    return f'[notices]\ntemplates_directory = "{folder}/templates"\n'
+
+
+def make_old_schema(folder: Path) -> str:
+    change_schema(folder, "0000")
+    return ""
+
+
+def break_database(folder: Path) -> str:
+    (folder / "bounced.db").write_text("nonsense " * 200)
+    return ""
+
+
+def miss_keys(folder: Path) -> str:
+    return f'[return_path]\nkeys_file = "{folder}/absent.keys"\n'
+
+
+def open_keys(folder: Path) -> str:
+    (folder / "bounced.keys").write_text(f"a 2026-01-01 active {'ab' * 32}\n")
+    (folder / "bounced.keys").chmod(0o644)
+    return ""
+
+
+WRONG: dict[str, tuple[Callable[[Path], str], str]] = {
+    "rules": (break_rules, "wrong    rules: {folder}/rules/site.toml: stage: 'nonsense'"),
+    "examples": (lose_example, "wrong    rules: {folder}/rules/site.toml: rule site-x: examples:"),
+    "templates": (
+        break_template,
+        "wrong    templates: {folder}/templates/notice.txt.j2, line 1: UndefinedError",
+    ),
+    "schema": (
+        make_old_schema,
+        "wrong    database: database sqlite:///{folder}/bounced.db: schema",
+    ),
+    "database": (
+        break_database,
+        "wrong    database: database sqlite:///{folder}/bounced.db: file is not a database",
+    ),
+    "keys": (miss_keys, "wrong    keys: {folder}/absent.keys: cannot be read: No such file"),
+    "key-mode": (
+        open_keys,
+        (
+            "wrong    keys: {folder}/bounced.keys: everybody may read it; "
+            "mend: chmod o= {folder}/bounced.keys"
+        ),
+    ),
+}
+
+
+def test_all_is_well_and_nothing_is_made(bounced: CommandLine, tmp_path: Path) -> None:
+    (tmp_path / "bounced.db").unlink()
+    before = sorted(tmp_path.iterdir())
+    outcome = bounced("check")
+    assert outcome.code == 0
+    assert [line.split(":")[0] for line in outcome.out.splitlines()] == [
+        "ok       configuration",
+        "ok       rules",
+        "ok       templates",
+        "ok       database",
+        "ok       keys",
+        "ok       relay",
+        "warning  relay.host is empty",
+    ]
+    assert sorted(tmp_path.iterdir()) == before
+
+
+def test_a_site_that_has_run_is_described(bounced: CommandLine, tmp_path: Path) -> None:
+    bounced("keys", "new")
+    out = bounced("check").out
+    assert f"ok       keys: {tmp_path}/bounced.keys: a; a signs" in out
+    assert f"ok       database: sqlite:///{tmp_path}/bounced.db, schema 0" in out
+
+
+@pytest.mark.parametrize("kind", WRONG)
+def test_what_is_wrong_is_named_and_the_rest_is_still_looked_at(
+    bounced: CommandLine, tmp_path: Path, kind: str
+) -> None:
+    spoil, line = WRONG[kind]
+    bounced.configure(spoil(tmp_path))
+    outcome = bounced("check")
+    assert outcome.code == 78
+    assert line.format(folder=tmp_path) in outcome.out
+    assert "ok       relay" in outcome.out
+
+
+@pytest.mark.parametrize(
+    ("version", "mend"), [("0000", "update it"), ("9999", "update it")], ids=["unknown", "newer"]
+)
+def test_a_schema_of_another_version_says_what_mends_it(
+    bounced: CommandLine, tmp_path: Path, version: str, mend: str
+) -> None:
+    change_schema(tmp_path, version)
+    assert mend in bounced("check").out
+
+
+def configure_relay(bounced: CommandLine, port: int, more: str = "") -> None:
+    text = bounced.config.read_text()
+    bounced.config.write_text(
+        text.replace("[relay]", f'[relay]\nhost = "127.0.0.1"\nport = {port}\n{more}')
+        + '[notices]\nsender = "post@bau.example"\n'
+    )
+
+
+def test_a_relay_that_listens_is_well(bounced: CommandLine) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        port = server.getsockname()[1]
+        configure_relay(bounced, port)
+        assert (
+            f"ok       relay: 127.0.0.1:{port} answers, security starttls" in bounced("check").out
+        )
+
+
+def test_a_relay_that_does_not_listen_is_wrong(bounced: CommandLine) -> None:
+    configure_relay(bounced, 1)
+    outcome = bounced("check")
+    assert outcome.code == 78
+    assert (
+        "wrong    relay: relay.host, relay.port: 127.0.0.1:1 cannot be reached: Connection refused"
+    ) in outcome.out
+
+
+def test_a_missing_password_file_is_wrong(bounced: CommandLine, tmp_path: Path) -> None:
+    more = f'username = "u"\npassword_file = "{tmp_path}/absent"\n'
+    configure_relay(bounced, 1, more)
+    assert (
+        f"wrong    relay: relay.password_file: {tmp_path}/absent: cannot be read: No such file"
+    ) in bounced("check").out
+
+
+@pytest.mark.parametrize(
+    ("text", "complaint"),
+    [
+        ("[smpt]\n", "smpt: unknown section; did you mean smtp?"),
+        ("[ledger]\nmax_agee = 1\n", "ledger.max_agee: unknown key; did you mean max_age?"),
+        ("[ledger]\nmax_age = 14\n", "ledger.max_age: 14 is no duration"),
+        ("[[[", "not valid TOML"),
+    ],
+)
+def test_a_broken_configuration_is_one_clear_line(
+    bounced: CommandLine, text: str, complaint: str
+) -> None:
+    bounced.configure(text)
+    outcome = bounced("check")
+    assert outcome.code == 78
+    (line,) = outcome.complaints
+    assert line.startswith(f"bounced: {bounced.config}: ")
+    assert complaint in line
+
+
+def test_a_configuration_that_is_missing_is_named(bounced: CommandLine) -> None:
+    bounced.config.unlink()
+    outcome = bounced("check")
+    assert (outcome.code, outcome.complaints) == (
+        78,
+        [f"bounced: {bounced.config}: no such configuration file"],
+    )

@@ -1,0 +1,207 @@
+"""`bounced keys` and `bounced sign`: two keys at most, written whole, and a path the door takes."""
+
+from __future__ import annotations
+
+import os
+import stat
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+
+from bounced.keyfile import read_keys
+from bounced.ledger import sends
+from bounced.ledger.engine import Ledger
+from bounced.model import Send
+from bounced.origin.admission import Accepted, AdmissionSettings, Door, judge_recipient
+from tests.cli.conftest import CommandLine
+
+AUTHOR, RECIPIENT = "anna@bau.example", "max@kunde.example"
+SIGN = ("sign", "--author", AUTHOR, "--recipient", RECIPIENT)
+
+
+@pytest.fixture
+def keys(config: Path) -> Path:
+    return config.with_name("bounced.keys")
+
+
+def list_ids(bounced: CommandLine) -> list[tuple[str, str, bool]]:
+    rows = bounced("keys", "list", "--json").rows
+    return [(row["key"], row["state"], row["signing"]) for row in rows]
+
+
+def test_the_first_key_makes_the_file_for_its_owner_alone(
+    bounced: CommandLine, keys: Path
+) -> None:
+    outcome = bounced("keys", "new")
+    assert outcome.out.splitlines()[0] == f"{keys}: signing with key 'a'"
+    assert '"operator_acted"' in outcome.err
+    assert stat.S_IMODE(keys.stat().st_mode) == 0o600
+    assert list_ids(bounced) == [("a", "active", True)]
+
+
+def test_a_new_key_signs_and_the_old_one_is_still_accepted(bounced: CommandLine) -> None:
+    bounced("keys", "new")
+    outcome = bounced("keys", "new")
+    assert "SIGHUP" in outcome.out
+    assert list_ids(bounced) == [("b", "active", True), ("a", "active", False)]
+
+
+def test_a_third_active_key_is_refused(bounced: CommandLine, keys: Path) -> None:
+    bounced("keys", "new")
+    bounced("keys", "new")
+    before = keys.read_text()
+    outcome = bounced("keys", "new")
+    assert (outcome.code, outcome.complaints) == (
+        65,
+        [
+            (
+                f"bounced: {keys}: two keys are active; end the older one first: "
+                "`bounced keys retire ID`"
+            )
+        ],
+    )
+    assert keys.read_text() == before
+
+
+def test_a_retired_key_stays_to_open_what_it_signed(bounced: CommandLine, keys: Path) -> None:
+    bounced("keys", "new")
+    bounced("keys", "new")
+    assert bounced("keys", "retire", "a").out == f"{keys}: 'a' signs no more\n"
+    assert list_ids(bounced) == [("b", "active", True), ("a", "retired", False)]
+
+
+@pytest.mark.parametrize(
+    ("key_id", "complaint"),
+    [
+        ("a", "'a' is the only active key: `bounced keys new` first"),
+        ("x", "no key 'x'; `bounced keys list` shows them"),
+    ],
+)
+def test_the_last_active_key_and_one_that_is_none_are_not_retired(
+    bounced: CommandLine, keys: Path, key_id: str, complaint: str
+) -> None:
+    bounced("keys", "new")
+    outcome = bounced("keys", "retire", key_id)
+    assert (outcome.code, outcome.complaints) == (65, [f"bounced: {keys}: {complaint}"])
+    assert list_ids(bounced) == [("a", "active", True)]
+
+
+def test_no_secret_is_shown(bounced: CommandLine, keys: Path) -> None:
+    bounced("keys", "new")
+    secret = read_keys(keys).signing.secret.hex()
+    shown = [bounced("keys", "list"), bounced("keys", "list", "--json"), bounced("keys", "new")]
+    assert [outcome for outcome in shown if secret in outcome.out + outcome.err] == []
+    assert "signing" in shown[0].out
+
+
+def test_a_replaced_file_keeps_its_owner(bounced: CommandLine, keys: Path) -> None:
+    if os.geteuid() != 0:
+        pytest.skip("only root can give a file away")
+    bounced("keys", "new")
+    os.chown(keys, 4711, 4712)
+    bounced("keys", "new")
+    found = keys.stat()
+    assert (found.st_uid, found.st_gid, stat.S_IMODE(found.st_mode)) == (4711, 4712, 0o600)
+
+
+def test_a_file_that_cannot_be_written_leaves_nothing_behind(
+    bounced: CommandLine, tmp_path: Path
+) -> None:
+    (tmp_path / "keys").mkdir()
+    bounced.configure(f'[return_path]\nkeys_file = "{tmp_path}/absent/bounced.keys"\n')
+    outcome = bounced("keys", "new")
+    assert outcome.code == 78
+    assert f"{tmp_path}/absent/bounced.keys: cannot be written: No such file" in outcome.err
+
+
+@pytest.mark.parametrize(
+    ("text", "complaint"),
+    [
+        ("a 2026-01-01 active zz\n", "line 1: the secret is not hexadecimal"),
+        ("", "no active signing key: make one with `bounced keys new`"),
+        ("ä", "cannot be read: not ASCII"),
+    ],
+)
+def test_a_broken_file_is_named_with_its_line(
+    bounced: CommandLine, keys: Path, text: str, complaint: str
+) -> None:
+    keys.write_text(text)
+    outcome = bounced("keys", "list")
+    assert (outcome.code, outcome.complaints) == (78, [f"bounced: {keys}: {complaint}"])
+
+
+def test_a_configured_file_that_is_missing_is_told_and_not_made(
+    bounced: CommandLine, tmp_path: Path
+) -> None:
+    bounced.configure(f'[return_path]\nkeys_file = "{tmp_path}/own.keys"\n')
+    outcome = bounced(*SIGN)
+    assert (outcome.code, outcome.complaints) == (
+        78,
+        [
+            (
+                f"bounced: return_path.keys_file: {tmp_path}/own.keys: no such file; "
+                "make one with `bounced keys new`"
+            )
+        ],
+    )
+    bounced("keys", "new")
+    assert bounced(*SIGN).code == 0
+
+
+def test_a_signed_path_is_taken_at_the_door_and_its_send_is_registered(
+    bounced: CommandLine, keys: Path, sqlite_url: str
+) -> None:
+    more = ("--reference", "7", "--title", "Protokoll 7", "--url", "https://x.example/7")
+    (row,) = bounced(*SIGN, "--recipient", "eva@kunde.example", *more, "--language", "en",
+                     "--json").rows  # fmt: skip
+    judged = judge_recipient(
+        row["return_path"],
+        "",
+        from_own_relay=False,
+        settings=AdmissionSettings(domains=("bounce.example.com",)),
+        ring=read_keys(keys),
+        today=int(datetime.now(UTC).timestamp()) // 86_400,
+    )
+    assert isinstance(judged, Accepted)
+    assert judged.door is Door.TOKEN
+    assert judged.token is not None
+    assert judged.token.hex_id == row["send"]
+    ledger = Ledger(sqlite_url)
+    found = ledger.read(lambda connection: sends.find(connection, [row["send"]]))[row["send"]]
+    ledger.close()
+    assert found == Send(
+        send=row["send"],
+        author=AUTHOR,
+        recipients=(RECIPIENT, "eva@kunde.example"),
+        registered_at=found.registered_at,
+        reference="7",
+        title="Protokoll 7",
+        url="https://x.example/7",
+        language="en",
+    )
+
+
+def test_without_json_only_the_path_is_printed(bounced: CommandLine) -> None:
+    outcome = bounced(*SIGN)
+    assert outcome.out.endswith("@bounce.example.com\n")
+    assert len(outcome.out) == 31 + len("@bounce.example.com\n")
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("sign", "--author", AUTHOR),
+        ("sign", "--recipient", RECIPIENT),
+        ("sign", "--author", "Anna <anna@bau.example>", "--recipient", RECIPIENT),
+        ("sign", "--author", AUTHOR, "--recipient", "nobody"),
+        (*SIGN, "--language", "fr"),
+    ],
+)
+def test_what_cannot_be_signed_is_a_usage_error(
+    bounced: CommandLine, arguments: tuple[str, ...]
+) -> None:
+    outcome = bounced(*arguments)
+    assert outcome.code == 64
+    assert outcome.out == ""
+    assert "Usage: bounced sign" in outcome.err

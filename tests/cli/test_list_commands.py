@@ -1,0 +1,331 @@
+"""`bounced reports`, `cases`, `notices` and `quarantine`: shown, filtered, acted on."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+
+from bounced.ledger import reports
+from bounced.ledger.engine import Ledger
+from bounced.ledger.records import NewReport
+from tests.cli.conftest import CommandLine
+from tests.ledger.office import AUTHOR, DAY, HOUR, MAILBOX_FULL, RECIPIENT, START, Office
+from tests.processor.mails import make_bounce
+
+OTHER = "ben@other.example"
+FULL = "voll@kunde.example"
+HELD = "0000000quarantin"
+UTC_START = "2026-11-02T08:00:00Z"
+
+
+@pytest.fixture
+def office(sqlite_url: str) -> Iterator[Office]:
+    """Return the ledger of a site with three cases, one told, and a quarantined report."""
+    office = Office(Ledger(sqlite_url))
+    office.fail("s1")
+    office.fail("s1", FULL, verdict=MAILBOX_FULL)
+    office.move(HOUR)
+    office.send_due()
+    office.fail("s2", author=OTHER)
+    raw = make_bounce()
+    held = NewReport(HELD, START, raw, "postmaster@bounce.example.com", "ops", client="192.0.2.9")
+    office.ledger.write(lambda connection: reports.append(connection, [held]))
+    office.ledger.write(
+        lambda c: reports.quarantine(c, HELD, "ops-mailbox", "written to postmaster", START)
+    )
+    yield office
+    office.ledger.close()
+
+
+@pytest.mark.usefixtures("office")
+class TestLists:
+    @pytest.mark.parametrize(
+        ("filters", "count"),
+        [
+            ([], 4),
+            (["--author", AUTHOR.upper()], 2),
+            (["--recipient", FULL], 1),
+            (["--state", "quarantined"], 1),
+            (["--limit", "3"], 3),
+            (["--author", "nobody@x.example"], 0),
+        ],
+    )
+    def test_reports_are_filtered(
+        self, bounced: CommandLine, filters: list[str], count: int
+    ) -> None:
+        assert len(bounced("reports", "list", "--json", *filters).rows) == count
+
+    def test_a_report_has_the_keys_of_the_design(self, bounced: CommandLine) -> None:
+        (row,) = bounced("reports", "list", "--json", "--recipient", FULL).rows
+        assert set(row) >= {
+            *("report", "received_at", "client", "envelope_recipient", "trust", "state", "why"),
+            *("kind", "author", "origin_source", "reference", "recipients"),
+        }
+        assert (row["received_at"], row["state"]) == (UTC_START, "processed")
+        (recipient,) = row["recipients"]
+        assert (recipient["recipient"], recipient["reason"]) == (FULL, "mailbox-full")
+
+    @pytest.mark.parametrize(
+        ("filters", "subjects"),
+        [
+            ([], [RECIPIENT, FULL, RECIPIENT]),
+            (["--author", OTHER], [RECIPIENT]),
+            (["--recipient", FULL], [FULL]),
+            (["--state", "exhausted"], []),
+            (["--limit", "1"], [RECIPIENT]),
+        ],
+    )
+    def test_cases_are_filtered(
+        self, bounced: CommandLine, filters: list[str], subjects: list[str]
+    ) -> None:
+        rows = bounced("cases", "list", "--json", *filters).rows
+        assert sorted(row["subject"] for row in rows) == sorted(subjects)
+
+    def test_a_case_has_the_keys_of_the_design(self, bounced: CommandLine) -> None:
+        (row,) = bounced("cases", "list", "--json", "--recipient", FULL).rows
+        assert {name: value for name, value in row.items() if name != "case"} == {
+            "author": AUTHOR,
+            "subject": FULL,
+            "category": "mailbox-full",
+            "reason": "mailbox-full",
+            "round": 1,
+            "state": "open",
+            "strikes": 1,
+            "notices": 1,
+            "first_strike_at": UTC_START,
+            "last_strike_at": UTC_START,
+            "due_at": None,
+        }
+
+    @pytest.mark.parametrize(
+        ("filters", "states"),
+        [
+            ([], ["open", "sent"]),
+            (["--author", OTHER], ["open"]),
+            (["--state", "sent"], ["sent"]),
+            (["--limit", "1"], ["open"]),
+        ],
+    )
+    def test_notices_are_filtered(
+        self, bounced: CommandLine, filters: list[str], states: list[str]
+    ) -> None:
+        rows = bounced("notices", "list", "--json", *filters).rows
+        assert [row["state"] for row in rows] == states
+
+    def test_a_notice_has_the_keys_of_the_design(self, bounced: CommandLine) -> None:
+        (row,) = bounced("notices", "list", "--json", "--state", "sent").rows
+        assert set(row) >= {
+            *("notice", "author", "state", "attempted_at", "message_id", "slots"),
+        }
+        assert [(slot["subject"], slot["number"]) for slot in row["slots"]] == [
+            (RECIPIENT, 1),
+            (FULL, 1),
+        ]
+
+    def test_the_quarantine_tells_what_was_missing(self, bounced: CommandLine) -> None:
+        (row,) = bounced("quarantine", "list", "--json").rows
+        assert (row["report"], row["why"], row["detail"]) == (
+            HELD,
+            "ops-mailbox",
+            "written to postmaster",
+        )
+
+    @pytest.mark.parametrize(
+        ("command", "parts"),
+        [
+            ("reports", [RECIPIENT, "bad-address", HELD, "ops-mailbox", "2026-11-02 08:00"]),
+            ("cases", [RECIPIENT, AUTHOR, OTHER, "mailbox-full", "due 2026-11-02 09:15"]),
+            ("notices", [AUTHOR, f"{FULL} no. 1", "sent", "250 ok"]),
+            ("quarantine", [HELD, "192.0.2.9", "written to postmaster"]),
+        ],
+    )
+    def test_people_get_a_table(
+        self, bounced: CommandLine, command: str, parts: list[str]
+    ) -> None:
+        outcome = bounced(command, "list")
+        assert outcome.code == 0
+        assert [part for part in parts if part not in outcome.out] == []
+
+    def test_one_report_is_shown_with_its_verdict(self, bounced: CommandLine) -> None:
+        (row,) = bounced("reports", "list", "--json", "--recipient", FULL).rows
+        assert bounced("reports", "show", "--json", row["report"]).rows == [row]
+        shown = bounced("reports", "show", row["report"]).out
+        assert "received at         2026-11-02 08:00:00" in shown
+        assert "category            mailbox-full" in shown
+
+    def test_one_case_is_shown_with_its_strikes(self, bounced: CommandLine) -> None:
+        (row,) = bounced("cases", "list", "--json", "--recipient", FULL).rows
+        (shown,) = bounced("cases", "show", "--json", row["case"]).rows
+        assert [strike["recipient"] for strike in shown.pop("history")] == [FULL]
+        assert shown == row
+        assert "told in notice" in bounced("cases", "show", row["case"]).out
+
+    def test_one_notice_is_shown_with_its_cases(self, bounced: CommandLine) -> None:
+        (row,) = bounced("notices", "list", "--json", "--state", "sent").rows
+        assert bounced("notices", "show", "--json", row["notice"]).rows == [row]
+        shown = bounced("notices", "show", row["notice"]).out
+        assert f"cases         {RECIPIENT} no. 1, {FULL} no. 1" in shown
+
+    def test_a_message_is_written_byte_for_byte(
+        self, bounced: CommandLine, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        written = bytearray()
+        monkeypatch.setattr(
+            "typer.get_binary_stream", lambda _name: type("", (), {"write": written.extend})()
+        )
+        bounced("reports", "raw", HELD)
+        assert bytes(written) == make_bounce()
+
+    @pytest.mark.parametrize(
+        ("command", "complaint"),
+        [
+            (("reports", "show"), "nope: no such report; `bounced reports list` shows them"),
+            (("reports", "raw"), "nope: no such report; `bounced reports list` shows them"),
+            (("cases", "show"), "nope: no such case; `bounced cases list` shows them"),
+            (("cases", "reset"), "nope: no such case; `bounced cases list` shows them"),
+            (("cases", "close"), "nope: no such case; `bounced cases list` shows them"),
+            (("notices", "show"), "nope: no such notice; `bounced notices list` shows them"),
+            (("notices", "preview"), "nope: no such notice; `bounced notices list` shows them"),
+            (("notices", "release"), "nope: no held notice of that id"),
+            (("quarantine", "show"), "nope: no such report; `bounced reports list` shows them"),
+            (("quarantine", "release"), "nope: no report of that id is in quarantine"),
+            (("quarantine", "drop"), "nope: no report of that id is in quarantine"),
+        ],
+    )
+    def test_an_unknown_id_is_told(
+        self, bounced: CommandLine, command: tuple[str, ...], complaint: str
+    ) -> None:
+        outcome = bounced(*command, "nope")
+        assert (outcome.code, outcome.complaints) == (65, [f"bounced: {complaint}"])
+
+
+@pytest.mark.parametrize(
+    ("command", "line"),
+    [
+        ("reports", "no reports"),
+        ("cases", "no cases"),
+        ("notices", "no notices"),
+        ("quarantine", "nothing in quarantine"),
+    ],
+)
+def test_an_empty_list_says_so(bounced: CommandLine, command: str, line: str) -> None:
+    assert bounced(command, "list").out == f"{line}\n"
+    assert bounced(command, "list", "--json").out == ""
+
+
+def test_a_released_report_is_processed_again_and_vouched_for(
+    bounced: CommandLine, office: Office
+) -> None:
+    outcome = bounced("quarantine", "release", HELD)
+    assert outcome.code == 0
+    assert '"operator_acted"' in outcome.err
+    (stored,) = office.ledger.read(lambda c: reports.read_stored(c, [HELD]))
+    assert stored.arrival.vouched
+    assert bounced("quarantine", "list", "--json").rows == []
+    assert bounced("quarantine", "release", HELD).code == 65
+
+
+def test_a_dropped_report_is_gone(bounced: CommandLine, office: Office) -> None:
+    assert bounced("quarantine", "show", "--json", HELD).rows[0]["report"] == HELD
+    assert bounced("quarantine", "drop", HELD).out == f"{HELD}: deleted\n"
+    assert bounced("reports", "show", HELD).code == 65
+
+
+def test_a_reset_case_begins_its_next_round(bounced: CommandLine, office: Office) -> None:
+    case = office.find_case(FULL)["case"]
+    outcome = bounced("cases", "reset", case)
+    assert outcome.out == f"{AUTHOR} / {FULL}: round 2 is open\n"
+    assert '"case_reset"' in outcome.err
+    found = office.find_case(FULL)
+    assert (found["round"], found["notices"], found["strikes"]) == (2, 0, 0)
+
+
+def test_a_case_whose_notice_is_on_its_way_is_reset_later(
+    bounced: CommandLine, office: Office
+) -> None:
+    office.move(DAY)
+    office.fail("s3")
+    office.move(HOUR)
+    while office.claim() is not None:
+        pass
+    (case,) = [row for row in office.list_cases(subject=RECIPIENT) if row["author"] == AUTHOR]
+    outcome = bounced("cases", "reset", case["case"])
+    assert outcome.code == 75
+    assert "on its way just now" in outcome.err
+
+
+def test_a_closed_case_keeps_its_count(bounced: CommandLine, office: Office) -> None:
+    case = office.find_case(FULL)["case"]
+    outcome = bounced("cases", "close", case)
+    assert outcome.code == 0
+    assert '"case_closed"' in outcome.err
+    found = office.find_case(FULL)
+    assert (found["state"], found["notices"], found["strikes"]) == ("closed", 1, 1)
+
+
+def test_a_sent_notice_is_shown_as_its_author_got_it(bounced: CommandLine, office: Office) -> None:
+    (sent,) = office.list_notices(state="sent")
+    shown = bounced("notices", "preview", sent["notice"]).out
+    assert f"To: {AUTHOR}" in shown
+    assert "Hinweis 1 von 3" in shown
+    assert RECIPIENT in shown
+
+
+@pytest.mark.parametrize("held", [True, False], ids=["held", "open"])
+def test_a_waiting_notice_is_shown_as_it_would_go_and_stays_as_it_is(
+    bounced: CommandLine, office: Office, held: bool
+) -> None:
+    if held:
+        office.move(HOUR)
+        office.hold_due()
+    tables = ("notices", "slots", "cases", "strikes")
+    before = office.dump(*tables)
+    (waiting,) = office.list_notices(author=OTHER)
+    shown = bounced("notices", "preview", waiting["notice"])
+    assert shown.code == 0, shown.err
+    assert f"To: {OTHER}" in shown.out
+    assert "Hinweis 1 von 3" in shown.out
+    assert office.dump(*tables) == before
+
+
+def test_a_waiting_notice_whose_case_was_closed_has_nothing_to_tell(
+    bounced: CommandLine, office: Office
+) -> None:
+    (waiting,) = office.list_notices(author=OTHER)
+    (case,) = office.list_cases(author=OTHER)
+    bounced("cases", "close", case["case"])
+    outcome = bounced("notices", "preview", waiting["notice"])
+    assert (outcome.code, outcome.complaints) == (
+        65,
+        [f"bounced: {waiting['notice']}: there is nothing to tell in it any more"],
+    )
+
+
+@pytest.mark.parametrize("by_id", [True, False])
+def test_held_notices_are_let_go(bounced: CommandLine, office: Office, by_id: bool) -> None:
+    office.move(HOUR)
+    ((notice, _),) = office.hold_due()
+    outcome = bounced("notices", "release", notice if by_id else "--all")
+    assert outcome.out == "released 1\n"
+    assert [row["state"] for row in office.list_notices(notice=notice)] == ["open"]
+
+
+@pytest.mark.parametrize("arguments", [(), ("0123456789abcdef", "--all")])
+def test_releasing_wants_one_notice_or_all(
+    bounced: CommandLine, arguments: tuple[str, ...]
+) -> None:
+    outcome = bounced("notices", "release", *arguments)
+    assert outcome.code == 64
+    assert "name one notice, or --all" in outcome.err
+
+
+def test_lists_do_not_make_a_database(bounced: CommandLine) -> None:
+    database = bounced.config.with_name("bounced.db")
+    database.unlink()
+    outcome = bounced("cases", "list")
+    assert outcome.code == 74
+    assert outcome.complaints == [
+        f"bounced: database sqlite:///{database}: there is no such file yet"
+    ]
+    assert not database.exists()

@@ -1,0 +1,159 @@
+"""What strangers wrote never commands a terminal; bars where somebody looks; pipes may break."""
+
+from __future__ import annotations
+
+import json
+import os
+import pty
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from bounced.cli import output
+from tests.cli.conftest import CommandLine
+from tests.processor.mails import make_bounce
+
+MESSAGES = 400
+_HOSTILE = "550 5.1.1 \x1b[31mUser unknown\x1b]0;title\x07 [bold red]x[/] \u202eevil \x9b1m"
+
+
+@pytest.fixture
+def hostile(tmp_path: Path) -> str:
+    path = tmp_path / "hostile.eml"
+    path.write_bytes(make_bounce(reply=_HOSTILE, recipient="[red]max@kunde.example"))
+    return str(path)
+
+
+@pytest.fixture
+def mbox(tmp_path: Path) -> str:
+    raw = b"From MAILER-DAEMON\n" + make_bounce().replace(b"\r\n", b"\n") + b"\n"
+    path = tmp_path / "mbox"
+    path.write_bytes(raw * MESSAGES)
+    return str(path)
+
+
+def find_commands(text: str) -> set[str]:
+    return {char for char in text if not char.isprintable() and char != "\n"}
+
+
+def test_no_control_character_of_a_message_reaches_the_terminal(
+    bounced: CommandLine, hostile: str
+) -> None:
+    bounced("ingest", "--trusted", hostile)
+    (report,) = bounced("reports", "list", "--json").rows
+    (case,) = bounced("cases", "list", "--json").rows
+    shown = [
+        bounced(*arguments)
+        for arguments in (
+            ("classify", hostile),
+            ("classify", "--json", hostile),
+            ("explain", hostile),
+            ("explain", "--json", hostile),
+            ("reports", "list"),
+            ("reports", "list", "--json"),
+            ("reports", "show", report["report"]),
+            ("cases", "list"),
+            ("cases", "show", case["case"]),
+        )
+    ]
+    assert [outcome.code for outcome in shown] == [0] * len(shown)
+    assert [find_commands(outcome.out) for outcome in shown] == [set()] * len(shown)
+
+
+def test_mark_up_of_a_message_is_shown_as_it_is(bounced: CommandLine, hostile: str) -> None:
+    assert "[red]max@kunde.example" in bounced("classify", hostile).out
+    assert "[bold red]x[/]" in bounced("explain", hostile).out
+
+
+def test_json_reads_back_to_what_was_written(capsys: pytest.CaptureFixture[str]) -> None:
+    row = {"text": _HOSTILE + "\ud83d grün \U000e0041\n"}
+    output.print_json(row)
+    printed = capsys.readouterr().out
+    assert find_commands(printed) == set()
+    assert "grün" in printed
+    assert json.loads(printed) == row
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("a\nb", "a\\nb"),
+        ("\x1b[2J", "\\x1b[2J"),
+        ("\u202e", "\\u202e"),
+        ("\ud800", "\\ud800"),
+        ("Straße 日本", "Straße 日本"),
+    ],
+)
+def test_a_value_is_one_line_without_commands(text: str, shown: str) -> None:
+    assert output.show(text) == shown
+
+
+def run(*arguments: str, stdout: int, stderr: int) -> subprocess.Popen[str]:
+    command = (sys.executable, "-m", "bounced", *arguments)
+    return subprocess.Popen(
+        command, stdin=subprocess.DEVNULL, stdout=stdout, stderr=stderr, text=True
+    )
+
+
+def test_a_bar_is_drawn_on_a_terminal_and_the_results_still_go_to_the_file(
+    config: Path, mbox: str, tmp_path: Path
+) -> None:
+    ours, theirs = pty.openpty()
+    with (tmp_path / "out").open("wb") as out:
+        process = run(
+            "classify", "--json", mbox, "--config", str(config), stdout=out.fileno(), stderr=theirs
+        )
+        os.close(theirs)
+        drawn = read_terminal(ours)
+        assert process.wait() == 0
+    os.close(ours)
+    assert b"classifying" in drawn
+    assert f"{MESSAGES}/{MESSAGES}".encode() in drawn
+    lines = (tmp_path / "out").read_text().splitlines()
+    assert [json.loads(line)["source"] for line in lines] == [
+        f"{mbox}#{number}" for number in range(1, MESSAGES + 1)
+    ]
+
+
+def read_terminal(descriptor: int) -> bytes:
+    drawn = bytearray()
+    while True:
+        try:
+            chunk = os.read(descriptor, 65536)
+        except OSError:  # the last process has closed it
+            return bytes(drawn)
+        if not chunk:
+            return bytes(drawn)
+        drawn += chunk
+
+
+def test_no_bar_is_drawn_elsewhere(bounced: CommandLine, mbox: str) -> None:
+    assert bounced("ingest", mbox).err == ""
+
+
+@pytest.mark.parametrize("command", [("classify", "--json"), ("db", "status")])
+def test_a_reader_that_has_enough_ends_the_command_without_a_word(
+    config: Path, mbox: str, command: tuple[str, ...]
+) -> None:
+    arguments = (*command, *((mbox,) if "--json" in command else ()), "--config", str(config))
+    ours, theirs = os.pipe()
+    os.close(ours)
+    with run(*arguments, stdout=theirs, stderr=subprocess.PIPE) as process:
+        os.close(theirs)
+        assert process.stderr is not None
+        assert process.stderr.read() == ""
+    assert process.returncode == 1
+
+
+def test_a_terminal_that_knows_few_letters_is_no_error(config: Path, hostile: str) -> None:
+    done = subprocess.run(
+        (sys.executable, "-m", "bounced", "db", "upgrade", "--config", str(config)),
+        check=False,
+        capture_output=True,
+        env={**os.environ, "PYTHONIOENCODING": "ascii", "BOUNCED__DATABASE__URL":
+             f"sqlite:///{config.parent}/new.db"},
+    )  # fmt: skip
+    assert (done.returncode, done.stderr) == (0, b"")
+    assert done.stdout.startswith(b"schema none \\u2192 ")

@@ -1,0 +1,151 @@
+"""The migrations and the schema that the code works on are one and the same, to the CHECK."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import pytest
+from alembic import command
+from alembic.config import Config
+from sqlalchemy import Connection, text
+
+from bounced.ledger import engine
+from bounced.ledger.engine import Ledger, newest_version
+from bounced.ledger.schema import metadata
+from bounced.model import ConfigError, LedgerError
+
+_OBJECTS = """
+SELECT name, sql FROM sqlite_master WHERE name NOT LIKE 'sqlite_autoindex%' ORDER BY name
+"""
+_COLUMNS = """
+SELECT table_name, column_name, data_type, character_maximum_length, is_nullable, column_default
+FROM information_schema.columns WHERE table_schema = 'public' ORDER BY 1, 2
+"""
+_CONSTRAINTS = """
+SELECT conrelid::regclass::text, conname, pg_get_constraintdef(oid)
+FROM pg_constraint WHERE connamespace = 'public'::regnamespace AND contype <> 'n' ORDER BY 1, 2
+"""
+_INDEXES = "SELECT tablename, indexname, indexdef FROM pg_indexes WHERE schemaname = 'public'"
+
+
+def describe_sqlite(connection: Connection) -> dict[str, object]:
+    """Return each table as the sorted lines of its CREATE statement, each index as it stands."""
+    found: dict[str, object] = {}
+    for name, sql in connection.execute(text(_OBJECTS)):
+        head, _, body = sql.partition("(")
+        parts = sorted(line.strip().rstrip(",") for line in body.splitlines())
+        found[name] = (head.strip(), parts) if sql.startswith("CREATE TABLE") else sql
+    return found
+
+
+def describe_postgresql(connection: Connection) -> list[tuple[object, ...]]:
+    statements = (_COLUMNS, _CONSTRAINTS, _INDEXES)
+    return sorted(
+        (tuple(row) for statement in statements for row in connection.execute(text(statement))),
+        key=repr,
+    )
+
+
+def compare(url: Callable[[str], str], describe: Callable[[Connection], Any]) -> None:
+    migrated, created = Ledger(url("migrated")), Ledger(url("created"))
+    migrated.upgrade()
+    created.write(metadata.create_all)
+    migrated.write(lambda connection: connection.execute(text("DROP TABLE alembic_version")))
+    expected, actual = created.read(describe), migrated.read(describe)
+    migrated.close()
+    created.close()
+    assert expected == actual
+    assert "at_most_three" in str(actual)
+    assert "uq_notices_open" in str(actual)
+
+
+def test_migrations_create_the_schema_of_the_code_on_sqlite(tmp_path: Path) -> None:
+    compare(lambda name: f"sqlite:///{tmp_path / name}.db", describe_sqlite)
+
+
+def test_migrations_create_the_schema_of_the_code_on_postgresql(
+    make_bare_postgres_url: Callable[[], str],
+) -> None:
+    compare(lambda _: make_bare_postgres_url(), describe_postgresql)
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def bare(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Ledger]:
+    """Return a database without a schema, on each kind."""
+    if request.param == "sqlite":
+        opened = Ledger(f"sqlite:///{tmp_path / 'bare.db'}")
+    else:
+        opened = Ledger(request.getfixturevalue("make_bare_postgres_url")())
+    yield opened
+    opened.close()
+
+
+def test_an_empty_database_is_prepared(bare: Ledger) -> None:
+    assert bare.find_version() is None
+    bare.prepare()
+    assert bare.find_version() == newest_version()
+    bare.prepare()
+
+
+def test_a_newer_schema_is_refused_and_bounced_to_be_updated(bare: Ledger) -> None:
+    bare.prepare()
+    bare.write(lambda c: c.execute(text("UPDATE alembic_version SET version_num = '9999'")))
+    with pytest.raises(ConfigError, match=r"schema 9999, .* this is an older bounced: update it"):
+        bare.prepare()
+    with pytest.raises(ConfigError, match="this is an older bounced: update it"):
+        bare.upgrade()
+
+
+def test_an_old_schema_names_the_command_that_upgrades_it(
+    bare: Ledger, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bare.prepare()
+    monkeypatch.setattr(engine, "newest_version", lambda: "0002")
+    with pytest.raises(
+        ConfigError, match=r"schema 0001, this version needs 0002: run `bounced db upgrade`"
+    ):
+        bare.prepare()
+
+
+def test_a_failed_upgrade_leaves_nothing_behind(bare: Ledger) -> None:
+    bare.write(lambda c: c.execute(text("CREATE TABLE strikes (in_the_way INTEGER)")))
+    with pytest.raises(LedgerError, match="strikes"):
+        bare.prepare()
+    assert bare.find_version() is None
+
+
+def prepare_at_once(url: str) -> None:
+    nodes = [Ledger(url) for _ in range(6)]
+    with ThreadPoolExecutor(len(nodes)) as pool:
+        list(pool.map(Ledger.prepare, nodes))
+    for node in nodes:
+        node.close()
+
+
+def test_several_nodes_may_prepare_one_postgresql_at_once(
+    make_bare_postgres_url: Callable[[], str],
+) -> None:
+    prepare_at_once(make_bare_postgres_url())
+
+
+def test_a_command_may_open_a_new_file_while_a_daemon_does(tmp_path: Path) -> None:
+    for number in range(8):
+        prepare_at_once(f"sqlite:///{tmp_path / str(number)}.db")
+
+
+def test_a_new_revision_can_be_drafted_from_the_template(tmp_path: Path) -> None:
+    folder = Path(engine.__file__).parent / "migrations"
+    config = Config()
+    config.set_main_option("script_location", str(folder))
+    config.set_main_option("version_locations", f"{folder / 'versions'};{tmp_path}")
+    config.set_main_option("path_separator", ";")
+    command.revision(
+        config, message="The second schema", rev_id="0002", version_path=str(tmp_path)
+    )
+    (draft,) = tmp_path.glob("*.py")
+    namespace: dict[str, Any] = {}
+    exec(compile(draft.read_text(), draft, "exec"), namespace)
+    assert (namespace["__doc__"], namespace["down_revision"]) == ("The second schema.", "0001")

@@ -1,0 +1,36 @@
+"""Which rule files are read, in which order, and what is said of one that cannot be."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from bounced.model import RuleError
+from bounced.processor.rule_files import read_rule_files
+
+
+def test_a_sites_files_stand_before_ours_each_in_the_order_of_its_name(tmp_path: Path) -> None:
+    for name in ("b.toml", "a.toml", "readme.txt"):
+        (tmp_path / name).write_text(f"# {name}")
+    names = list(read_rule_files([tmp_path]))
+    assert names[:2] == [str(tmp_path / "a.toml"), str(tmp_path / "b.toml")]
+    assert names[2:] == sorted(read_rule_files([]))
+    assert len(names) > 2
+
+
+def test_a_missing_folder_is_named_with_its_key(tmp_path: Path) -> None:
+    with pytest.raises(RuleError, match=r"rules\.directories: .*absent: no such folder"):
+        read_rule_files([tmp_path / "absent"])
+
+
+def test_a_file_that_is_not_utf8_is_named(tmp_path: Path) -> None:
+    (tmp_path / "bad.toml").write_bytes(b"\xff")
+    with pytest.raises(RuleError, match=r"bad\.toml: cannot be read: .*utf-8"):
+        read_rule_files([tmp_path])
+
+
+def test_a_file_that_cannot_be_opened_is_named(tmp_path: Path) -> None:
+    (tmp_path / "loop.toml").symlink_to("loop.toml")
+    with pytest.raises(RuleError, match=r"loop\.toml: cannot be read: "):
+        read_rule_files([tmp_path])

@@ -1,0 +1,471 @@
+"""The whole daemon in this process, its clock moved by hand: in by SMTP, out to the authors."""
+
+from __future__ import annotations
+
+import asyncio
+import email
+import email.policy
+import os
+import shutil
+import socket
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from datetime import UTC, date, datetime, timedelta
+from email.message import EmailMessage
+from pathlib import Path
+from typing import Any
+
+import aiosmtplib
+import pytest
+from sqlalchemy import text
+
+from bounced import daemon as daemon_module
+from bounced.config import Settings, load_settings
+from bounced.daemon import Daemon, ListenError, make_report_id
+from bounced.keyfile import read_keys, write_keys
+from bounced.ledger import notices, queries, reports
+from bounced.ledger.records import NoticeState
+from bounced.model import BouncedError, TokenType
+from bounced.origin.admission import build_return_path
+from bounced.origin.token import Key, KeyRing, seal
+from tests.e2e.process import Mailbox
+from tests.logcheck import Line, find_events
+from tests.processor.mails import AUTHOR, NOW, RECIPIENT, make_bounce
+
+PLAIN = "bounces@bounce.example.com"
+WINDOW = timedelta(minutes=16)
+TODAY = (NOW.date() - date(1970, 1, 1)).days
+_RULE = """\
+stage = "receiver"
+[[rule]]
+id = "site-xyzzy"
+category = "mailbox-full"
+reason = "mailbox-full"
+source = "invented for this test"
+words = ["xyzzy plugh"]
+examples = [{ text = "550 5.0.0 Xyzzy plugh" }]
+"""
+
+
+class Site:
+    """A configuration file and the daemon that works by it."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.config = folder / "config.toml"
+        self.now = NOW
+        self.configure()
+
+    def configure(
+        self, *, smtp: str = "", relay: str = "", notices: str = "", more: str = ""
+    ) -> None:
+        """Write the configuration file anew."""
+        self.config.write_text(
+            f'[smtp]\nlisten = ["127.0.0.1:0"]\nhostname = "bounce.example.com"\n{smtp}\n'
+            f'[database]\nurl = "sqlite:///{self.folder}/bounced.db"\n'
+            f'[relay]\nmaildir = "{self.folder}/notices"\n{relay}\n'
+            f'[notices]\nsender = "post@app.example"\n{notices}\n{more}\n'
+        )
+
+    def configure_relay(self, port: int, **more: str) -> None:
+        relay = f'host = "127.0.0.1"\nport = {port}\nsecurity = "none"'
+        self.configure(relay=relay, **more)
+
+    def load(self) -> Settings:
+        return load_settings(self.config, {})
+
+    def make(self) -> Daemon:
+        return Daemon(self.load(), clock=lambda: self.now, config_path=self.config)
+
+    @asynccontextmanager
+    async def run(self, *, beat: bool = False) -> AsyncIterator[Daemon]:
+        daemon = self.make()
+        await daemon.start(beat=beat)
+        try:
+            yield daemon
+        finally:
+            await daemon.stop()
+
+    async def tell(self, daemon: Daemon) -> int:
+        """Process what waits, let the window pass, send what is due."""
+        await daemon.processor.process_waiting()
+        self.now += WINDOW
+        return await daemon.dispatcher.send_due(self.now)
+
+
+@pytest.fixture
+def site(tmp_path: Path, sqlite_template: Path) -> Site:
+    shutil.copy(sqlite_template, tmp_path / "bounced.db")
+    return Site(tmp_path)
+
+
+async def deliver(daemon: Daemon, raw: bytes, rcpt: str = PLAIN) -> str:
+    """Hand a bounce to the daemon; returns its last reply."""
+    host, _, port = daemon.listener.smtp[0].rpartition(":")
+    client = aiosmtplib.SMTP(hostname=host, port=int(port), start_tls=False)
+    async with client:
+        try:
+            await client.mail("")
+            await client.rcpt(rcpt)
+            reply = await client.data(raw)
+        except aiosmtplib.SMTPResponseException as refusal:
+            return f"{refusal.code} {refusal.message}"
+    return f"{reply.code} {reply.message}"
+
+
+def list_cases(daemon: Daemon) -> list[dict[str, Any]]:
+    return daemon.ledger.read(queries.list_cases)
+
+
+def list_notices(daemon: Daemon) -> list[dict[str, Any]]:
+    return daemon.ledger.read(queries.list_notices)
+
+
+def read_mails(folder: Path) -> list[EmailMessage]:
+    files = sorted((folder / "new").iterdir())
+    return [parse(file.read_bytes()) for file in files]
+
+
+def parse(raw: bytes) -> EmailMessage:
+    return email.message_from_bytes(raw, policy=email.policy.default)
+
+
+async def test_a_bounce_goes_in_by_smtp_and_its_author_reads_of_it_in_the_maildir(
+    site: Site, log: list[Line]
+) -> None:
+    async with site.run() as daemon:
+        assert await deliver(daemon, make_bounce()) == "250 2.0.0 Stored safely"
+        assert await site.tell(daemon) == 1
+        (case,) = list_cases(daemon)
+    assert (case["round"], case["notices"]) == (0, 1)
+    (mail,) = read_mails(site.folder / "notices")
+    assert (mail["To"], mail["From"]) == (AUTHOR, "post@app.example")
+    assert RECIPIENT in str(mail["Subject"])
+    assert [line["event"] for line in log] == [
+        "config_loaded",
+        "config_warning",
+        "started",
+        "report_received",
+        "report_parsed",
+        "origin_resolved",
+        "failure_classified",
+        "strike_counted",
+        "notice_queued",
+        "notice_sent",
+        "stopped",
+    ]
+    (started,) = find_events(log, "started")
+    assert started["smtp"][0].startswith("127.0.0.1:")
+    assert not started["smtp"][0].endswith(":0")
+    assert find_events(log, "stopped")[0]["pending"] == {"reports": 0}
+
+
+async def test_with_a_relay_the_notice_goes_out_by_smtp(site: Site, log: list[Line]) -> None:
+    mailbox = Mailbox()
+    site.configure_relay(await mailbox.start())
+    async with site.run() as daemon:
+        await deliver(daemon, make_bounce())
+        await site.tell(daemon)
+        (case,) = list_cases(daemon)
+    mailbox.stop()
+    assert (case["round"], case["notices"]) == (1, 1)
+    assert [parse(raw)["To"] for raw in mailbox.mails] == [AUTHOR]
+    (sent,) = find_events(log, "notice_sent")
+    assert sent["slots"] == [{"case": case["case"], "number": 1}]
+
+
+async def test_what_waits_when_it_stops_is_counted_and_taken_up_by_the_next(
+    site: Site, log: list[Line]
+) -> None:
+    async with site.run() as daemon:
+        await deliver(daemon, make_bounce())
+        daemon.ledger.write(lambda c: reports.claim(c, NOW, timedelta(hours=1), 9, 2**20))
+    assert find_events(log, "stopped")[0]["pending"] == {"reports": 1}
+    async with site.run() as daemon:
+        assert await daemon.processor.process_waiting() == 1
+
+
+async def test_a_notice_that_a_predecessor_left_unsettled_is_settled(
+    site: Site, log: list[Line]
+) -> None:
+    async with site.run() as daemon:
+        await deliver(daemon, make_bounce())
+        await daemon.processor.process_waiting()
+        site.now += WINDOW
+        settings = daemon.processor.settings.policy
+        claimed = daemon.ledger.write(
+            lambda c: notices.claim(
+                c, site.now, timedelta(hours=1), settings=settings, domain="x.example",
+                new_id=lambda: "0123456789abcdef",
+            )
+        )  # fmt: skip
+        assert claimed is not None
+        daemon.ledger.write(lambda c: notices.start_data(c, claimed.notice, claimed.claim))
+    async with site.run() as daemon:
+        await daemon.dispatcher.send_due(site.now)
+        (row,) = list_notices(daemon)
+    assert row["state"] == NoticeState.OUTCOME_UNKNOWN
+    assert len(find_events(log, "notice_outcome_unknown")) == 1
+
+
+async def test_the_bounce_of_an_own_notice_is_told_to_ops_and_strikes_nobody(
+    site: Site, log: list[Line]
+) -> None:
+    async with site.run() as daemon:
+        await deliver(daemon, make_bounce())
+        await site.tell(daemon)
+        (row,) = list_notices(daemon)
+        admission, ring = daemon.admission
+        token = seal(TokenType.NOTICE, bytes.fromhex(row["notice"]), TODAY, ring.signing)
+        path = build_return_path(token, admission)
+        assert (await deliver(daemon, make_bounce(recipient=AUTHOR), path)).startswith("250")
+        await site.tell(daemon)
+        assert [case["strikes"] for case in list_cases(daemon)] == [1]
+    (line,) = find_events(log, "notice_bounced")
+    assert (line["notice"], line["author"]) == (row["notice"], AUTHOR)
+
+
+async def test_held_notices_wait_for_the_operator(site: Site, log: list[Line]) -> None:
+    site.configure(notices='mode = "hold"')
+    async with site.run() as daemon:
+        await deliver(daemon, make_bounce())
+        assert await site.tell(daemon) == 0
+        daemon.ledger.write(lambda c: notices.release_held(c, None, site.now))
+        assert await daemon.dispatcher.send_due(site.now) == 1
+    assert [line["event"] for line in log if line["event"] in {"notice_held", "notice_sent"}] == [
+        "notice_held",
+        "notice_sent",
+    ]
+
+
+def break_toml(site: Site) -> None:
+    site.config.write_text("[[[")
+
+
+def break_rules(site: Site) -> None:
+    site.configure(more='[rules]\ndirectories = ["/absent"]')
+
+
+def break_templates(site: Site) -> None:
+    (site.folder / "notice.txt.j2").write_text("{{ nonsense }}")
+    site.configure(notices=f'templates_directory = "{site.folder}"')
+
+
+def break_keys(site: Site) -> None:
+    (site.folder / "bounced.keys").write_text("nonsense")
+
+
+def break_certificate(site: Site) -> None:
+    path = site.config
+    site.configure(smtp=f'tls_certificate_file = "{path}"\ntls_key_file = "{path}"')
+
+
+@pytest.mark.parametrize(
+    "spoil", [break_toml, break_rules, break_templates, break_keys, break_certificate]
+)
+async def test_a_broken_reload_is_told_and_the_old_settings_stay(
+    site: Site, log: list[Line], spoil: Callable[[Site], None]
+) -> None:
+    async with site.run() as daemon:
+        before = (daemon.processor.settings, daemon.dispatcher.settings, daemon.processor.pool)
+        spoil(site)
+        await daemon.reload(site.load)
+        after = (daemon.processor.settings, daemon.dispatcher.settings, daemon.processor.pool)
+        assert all(old is new for old, new in zip(before, after, strict=True))
+        await deliver(daemon, make_bounce())
+        assert await site.tell(daemon) == 1
+    (line,) = find_events(log, "config_rejected")
+    assert str(site.folder) in line["why"] or "/absent" in line["why"]
+
+
+async def test_a_reload_takes_over_rules_templates_and_settings(site: Site) -> None:
+    rules, templates = site.folder / "rules", site.folder / "templates"
+    for folder in (rules, templates):
+        folder.mkdir()
+    (rules / "site.toml").write_text(_RULE)
+    (templates / "notice.txt.j2").write_text("Our own words.\n")
+    odd = "550 5.0.0 Xyzzy plugh"
+    async with site.run() as daemon:
+        await deliver(daemon, make_bounce(1, reply=odd))
+        await daemon.processor.process_waiting()
+        site.configure(
+            notices=f'application_name = "Baudoku"\ntemplates_directory = "{templates}"',
+            more=f'[rules]\ndirectories = ["{rules}"]',
+        )
+        await daemon.reload(site.load)
+        await deliver(daemon, make_bounce(2, reply=odd))
+        await site.tell(daemon)
+        (case,) = list_cases(daemon)
+    assert (case["category"], case["strikes"]) == ("mailbox-full", 2)
+    (mail,) = read_mails(site.folder / "notices")
+    assert str(mail["From"]) == "Baudoku <post@app.example>"
+    body = mail.get_body(("plain",))
+    assert body is not None
+    assert body.get_content() == "Our own words.\n"
+
+
+async def test_a_reload_takes_over_keys(site: Site) -> None:
+    async with site.run() as daemon:
+        admission, old = daemon.admission
+        new = Key("b", bytes(range(32)), NOW.date())
+        path = build_return_path(seal(TokenType.SEND, bytes(8), TODAY, new), admission)
+        await deliver(daemon, make_bounce(), path)
+        write_keys(site.folder / "bounced.keys", KeyRing((new, *old.keys)))
+        await daemon.reload(site.load)
+        await deliver(daemon, make_bounce(), path)
+        rows = daemon.ledger.read(queries.list_reports)
+        await daemon.processor.process_waiting()
+        trusts = {row["trust"] for row in daemon.ledger.read(queries.list_reports)}
+    assert len(rows) == 2
+    assert trusts == {"none", "signed"}
+    assert read_keys(site.folder / "bounced.keys").signing == new
+
+
+async def test_a_reload_warns_of_what_takes_a_restart_until_there_was_one(
+    site: Site, log: list[Line]
+) -> None:
+    warnings = [f"{name} has changed: it takes a restart" for name in ("database", "smtp.listen")]
+    async with site.run() as daemon:
+        site.config.write_text(
+            site.config.read_text().replace("127.0.0.1:0", "127.0.0.1:1").replace(".db", ".other")
+        )
+        for _ in range(2):
+            log.clear()
+            await daemon.reload(site.load)
+            told = [line["why"] for line in find_events(log, "config_warning")]
+            assert [why for why in told if "restart" in why] == warnings
+        assert (await deliver(daemon, make_bounce())).startswith("250")
+
+
+async def test_a_relay_that_a_reload_brings_ends_the_rehearsal(site: Site) -> None:
+    mailbox = Mailbox()
+    async with site.run() as daemon:
+        await deliver(daemon, make_bounce(1))
+        await site.tell(daemon)
+        site.configure_relay(await mailbox.start())
+        await daemon.reload(site.load)
+        await deliver(daemon, make_bounce(2))
+        await site.tell(daemon)
+        (case,) = list_cases(daemon)
+    mailbox.stop()
+    assert (case["round"], case["notices"], case["strikes"]) == (1, 1, 1)
+    assert len(mailbox.mails) == len(read_mails(site.folder / "notices")) == 1
+
+
+def limit_pages(daemon: Daemon, pages: int) -> None:
+    """Let the database be full, as a disk is: no page more than these; 0 is no limit."""
+    limit = pages or 2**30
+    daemon.ledger.write(lambda c: c.execute(text(f"PRAGMA max_page_count = {limit}")))
+
+
+async def test_a_full_disk_is_451_and_one_line_and_all_goes_on_when_there_is_room(
+    site: Site, log: list[Line]
+) -> None:
+    large = make_bounce() + b"x" * 200_000
+    async with site.run() as daemon:
+        limit_pages(daemon, 1)
+        replies = [await deliver(daemon, large) for _ in range(2)]
+        assert replies == ["451 4.3.0 Could not be stored just now; try again later"] * 2
+        limit_pages(daemon, 0)
+        await daemon.look_for_database(site.now)
+        assert (await deliver(daemon, large)).startswith("250")
+        await daemon.look_for_database(site.now)
+    told = [line for line in log if line["event"].startswith("database_")]
+    assert [line["event"] for line in told] == ["database_lost", "database_restored"]
+    assert told[0]["error"] == "database or disk is full"
+    assert find_events(log, "job_failed") == []
+
+
+async def test_jobs_that_find_nothing_to_do_do_not_claim_that_the_database_is_back(
+    site: Site, log: list[Line]
+) -> None:
+    async with site.run(beat=True) as daemon:
+        limit_pages(daemon, 1)
+        await deliver(daemon, make_bounce() + b"x" * 200_000)
+        await asyncio.sleep(daemon_module.BEAT_S * 1.5)
+        assert find_events(log, "database_restored") == []
+
+
+async def test_a_job_that_fails_is_logged_and_tried_again_and_one_that_is_slow_is_no_news(
+    site: Site, log: list[Line], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    calls = 0
+
+    async def send_due(_now: datetime) -> int:
+        nonlocal calls
+        calls += 1
+        await asyncio.sleep(0.1)
+        raise ZeroDivisionError
+
+    monkeypatch.setattr(daemon_module, "BEAT_S", 0.02)
+    daemon = site.make()
+    daemon_module.logs.configure(daemon._started_with.log)
+    monkeypatch.setattr(daemon_module.Dispatcher, "send_due", lambda _self, now: send_due(now))
+    await daemon.start()
+    await asyncio.sleep(0.5)
+    await daemon.stop()
+    failures = find_events(log, "job_failed")
+    assert 2 <= len(failures) <= calls
+    assert {(line["job"], line["error"]) for line in failures} == {
+        ("send notices", "ZeroDivisionError")
+    }
+    assert find_events(log, "library_message") == []
+
+
+async def test_the_beat_processes_and_sends_by_itself(site: Site, log: list[Line]) -> None:
+    site.configure(notices='digest_window = "0s"')
+    async with site.run(beat=True) as daemon:
+        await deliver(daemon, make_bounce())
+        async with asyncio.timeout(10):
+            while not find_events(log, "notice_sent"):
+                await asyncio.sleep(0.05)
+
+
+async def test_a_taken_port_is_told_with_key_and_address(site: Site) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        site.config.write_text(site.config.read_text().replace("127.0.0.1:0", f"127.0.0.1:{port}"))
+        daemon = site.make()
+        with pytest.raises(ListenError, match=rf"smtp\.listen.*'127\.0\.0\.1', {port}.*in use"):
+            await daemon.start(beat=False)
+
+
+async def test_a_broken_certificate_is_told_before_anything_listens(site: Site) -> None:
+    break_certificate(site)
+    with pytest.raises(BouncedError, match=r"smtp\.tls_certificate_file"):
+        await site.make().start(beat=False)
+
+
+async def test_a_stop_that_hangs_is_cut_short(
+    site: Site, log: list[Line], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def hang(_grace: timedelta) -> None:
+        await asyncio.Event().wait()
+
+    codes: list[int] = []
+    monkeypatch.setattr(daemon_module, "END", timedelta(milliseconds=50))
+    monkeypatch.setattr(os, "_exit", codes.append)
+    daemon = site.make()
+    serving = asyncio.create_task(daemon.serve(site.load))
+    async with asyncio.timeout(10):
+        while not find_events(log, "started"):
+            await asyncio.sleep(0.01)
+        stop = daemon.listener.stop
+        monkeypatch.setattr(daemon.listener, "stop", hang)
+        daemon._stopping.set()
+        while not codes:
+            await asyncio.sleep(0.01)
+    serving.cancel()
+    await asyncio.gather(serving, return_exceptions=True)
+    monkeypatch.setattr(daemon.listener, "stop", stop)
+    await daemon.stop()
+    assert codes == [75]
+    assert find_events(log, "stopped")[0]["why"] == "cut short after 0.05 s"
+
+
+def test_report_ids_sort_by_time_and_are_unlike() -> None:
+    moments = [datetime(2026, 1, 1, tzinfo=UTC) + timedelta(milliseconds=n) for n in range(200)]
+    ids = [make_report_id(moment) for moment in moments]
+    assert sorted(ids) == ids
+    assert len({make_report_id(NOW) for _ in range(200)}) == 200
+    assert {len(name) for name in ids} == {16}
