@@ -53,7 +53,6 @@ EMPTY_YET = frozenset(
         "dns.enabled",
         "dns.resolvers",
         "dns.timeout",
-        "ledger.quiet_reset",
     }
 )
 """Keys that are read and checked but have no effect in this version."""

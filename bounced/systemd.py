@@ -32,7 +32,8 @@ def describe_reload() -> str:
 
 def find_watchdog_interval(environ: Mapping[str, str] = os.environ) -> timedelta | None:
     """Return how often systemd wants to hear WATCHDOG=1: half of its limit; None: never."""
-    limit = environ.get("WATCHDOG_USEC", "")
-    if not limit.isdigit() or environ.get("WATCHDOG_PID", str(os.getpid())) != str(os.getpid()):
+    limit, pid = environ.get("WATCHDOG_USEC", ""), environ.get("WATCHDOG_PID")
+    meant_for_us = pid is None or pid == str(os.getpid())
+    if not limit.isdigit() or not int(limit) or not meant_for_us:
         return None
     return timedelta(microseconds=int(limit) // 2)

@@ -116,7 +116,9 @@ def _check_mail_address(value: str) -> str:
 def _check_database_url(value: str) -> str:
     """Refuse what is no URL of ours; the value is not repeated, it may hold a password."""
     if not re.match(r"(sqlite|postgresql)(\+\w+)?://", value):
-        raise ValueError("no URL of a database: write sqlite:///FILE or postgresql://USER@HOST/NAME")
+        raise ValueError(
+            "no URL of a database: write sqlite:///FILE or postgresql://USER@HOST/NAME"
+        )
     return value
 
 

@@ -39,6 +39,7 @@ def make_policy(settings: Settings) -> PolicySettings:
     """Return what counting and the rhythm of notices need to know."""
     return PolicySettings(
         max_age=settings.ledger.max_age,
+        quiet_reset=settings.ledger.quiet_reset,
         max_notices=settings.notices.max_notices,
         digest_window=settings.notices.digest_window,
         min_interval=settings.notices.min_interval,

@@ -37,7 +37,7 @@ def postgres() -> Iterator[PostgresServer]:
     server = run_postgres()
     try:
         running = server.__enter__()
-    except (OSError, subprocess.CalledProcessError) as error:
+    except (OSError, KeyError, subprocess.CalledProcessError) as error:
         if REQUIRED:
             raise
         pytest.skip(f"PostgreSQL cannot be started: {error}")

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import pwd
 import shutil
 import signal
 import subprocess
@@ -48,7 +49,10 @@ class PostgresServer:
 
 @contextlib.contextmanager
 def run_postgres() -> Iterator[PostgresServer]:
-    """Run a server until the end of the block; raises OSError where it cannot be started."""
+    """Run a server until the end of the block.
+
+    Raises OSError, KeyError or CalledProcessError where it cannot be started.
+    """
     with tempfile.TemporaryDirectory(prefix="bounced-postgres-") as name:
         folder = Path(name)
         identity = _become_unprivileged(folder)
@@ -76,8 +80,11 @@ def _become_unprivileged(folder: Path) -> dict[str, Any]:
     """Return what makes a child someone who owns `folder`: PostgreSQL refuses to be root."""
     if os.geteuid() != 0:
         return {"cwd": folder}
-    shutil.chown(folder, _UNPRIVILEGED)
-    return {"cwd": folder, "user": _UNPRIVILEGED, "group": "nogroup", "extra_groups": ()}
+    someone = pwd.getpwnam(_UNPRIVILEGED)
+    os.chown(folder, someone.pw_uid, someone.pw_gid)
+    return {
+        "cwd": folder, "user": someone.pw_uid, "group": someone.pw_gid, "extra_groups": ()
+    }  # fmt: skip
 
 
 def _find_programs(folder: Path, identity: dict[str, Any]) -> Path:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import email
 import email.policy
+import io
 import os
 import shutil
 import socket
@@ -20,16 +21,19 @@ import pytest
 from sqlalchemy import text
 
 from bounced import daemon as daemon_module
-from bounced.config import Settings, load_settings
+from bounced import logs
+from bounced.config import LogSettings, Settings, load_settings
 from bounced.daemon import Daemon, ListenError, make_report_id
 from bounced.keyfile import read_keys, write_keys
-from bounced.ledger import notices, queries, reports
+from bounced.ledger import engine, notices, queries, reports
 from bounced.ledger.records import NoticeState
-from bounced.model import BouncedError, TokenType
+from bounced.model import BouncedError, ConfigError, TokenType
+from bounced.notifier.dispatcher import Dispatcher
 from bounced.origin.admission import build_return_path
 from bounced.origin.token import Key, KeyRing, seal
 from tests.e2e.process import Mailbox
 from tests.logcheck import Line, find_events
+from tests.mta.network import wait_for
 from tests.processor.mails import AUTHOR, NOW, RECIPIENT, make_bounce
 
 PLAIN = "bounces@bounce.example.com"
@@ -293,6 +297,7 @@ async def test_a_reload_takes_over_rules_templates_and_settings(site: Site) -> N
             more=f'[rules]\ndirectories = ["{rules}"]',
         )
         await daemon.reload(site.load)
+        site.now += timedelta(minutes=1)
         await deliver(daemon, make_bounce(2, reply=odd))
         await site.tell(daemon)
         (case,) = list_cases(daemon)
@@ -398,9 +403,9 @@ async def test_a_job_that_fails_is_logged_and_tried_again_and_one_that_is_slow_i
         raise ZeroDivisionError
 
     monkeypatch.setattr(daemon_module, "BEAT_S", 0.02)
+    monkeypatch.setattr(Dispatcher, "send_due", lambda _self, now: send_due(now))
+    logs.configure(LogSettings(), io.StringIO())
     daemon = site.make()
-    daemon_module.logs.configure(daemon._started_with.log)
-    monkeypatch.setattr(daemon_module.Dispatcher, "send_due", lambda _self, now: send_due(now))
     await daemon.start()
     await asyncio.sleep(0.5)
     await daemon.stop()
@@ -416,9 +421,7 @@ async def test_the_beat_processes_and_sends_by_itself(site: Site, log: list[Line
     site.configure(notices='digest_window = "0s"')
     async with site.run(beat=True) as daemon:
         await deliver(daemon, make_bounce())
-        async with asyncio.timeout(10):
-            while not find_events(log, "notice_sent"):
-                await asyncio.sleep(0.05)
+        await asyncio.to_thread(wait_for, "a notice", lambda: find_events(log, "notice_sent"))
 
 
 async def test_a_taken_port_is_told_with_key_and_address(site: Site) -> None:
@@ -447,20 +450,25 @@ async def test_a_stop_that_hangs_is_cut_short(
     monkeypatch.setattr(os, "_exit", codes.append)
     daemon = site.make()
     serving = asyncio.create_task(daemon.serve(site.load))
-    async with asyncio.timeout(10):
-        while not find_events(log, "started"):
-            await asyncio.sleep(0.01)
-        stop = daemon.listener.stop
-        monkeypatch.setattr(daemon.listener, "stop", hang)
-        daemon._stopping.set()
-        while not codes:
-            await asyncio.sleep(0.01)
+    await asyncio.to_thread(wait_for, "the start", lambda: find_events(log, "started"))
+    stop = daemon.listener.stop
+    monkeypatch.setattr(daemon.listener, "stop", hang)
+    daemon._stopping.set()
+    await asyncio.to_thread(wait_for, "the cut", lambda: codes)
     serving.cancel()
     await asyncio.gather(serving, return_exceptions=True)
     monkeypatch.setattr(daemon.listener, "stop", stop)
     await daemon.stop()
     assert codes == [75]
     assert find_events(log, "stopped")[0]["why"] == "cut short after 0.05 s"
+
+
+def test_an_old_schema_names_the_command_that_mends_it(
+    site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(engine, "newest_version", lambda: "9999")
+    with pytest.raises(ConfigError, match=r"needs 9999: run `bounced db upgrade`"):
+        site.make()
 
 
 def test_report_ids_sort_by_time_and_are_unlike() -> None:

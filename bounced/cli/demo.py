@@ -63,7 +63,10 @@ security = "none"
 
 
 def demo() -> None:
-    """Tell the whole story: bounces come in over SMTP, authors are told, three times at most."""
+    """Tell the whole story in a minute.
+
+    Bounces come in over SMTP, are sorted and counted, and their authors are told.
+    """
     folder = Path(tempfile.mkdtemp(prefix="bounced-demo-"))
     logs.configure(LogSettings(level="error"))
     asyncio.run(_Demo(folder).run())

@@ -79,7 +79,8 @@ def list_keys(
             print_json(row)
     else:
         columns = ("key", "created on", "state", "signing")
-        print_table(str(path), columns, [tuple(row.values()) for row in rows])
+        say(f"{path}:")
+        print_table("", columns, [tuple(row.values()) for row in rows])
 
 
 @keys_app.command("retire")

@@ -34,7 +34,7 @@ _STORE_AT_ONCE = 100
 
 PathsArgument = Annotated[
     list[str],
-    typer.Argument(metavar="PATH...", help="Message files, mbox files, Maildirs, or - for stdin."),
+    typer.Argument(metavar="PATH", help="Message files, mbox files, Maildirs, or - for stdin."),
 ]
 
 
@@ -43,9 +43,9 @@ def classify(
     as_json: JsonOption = False,
     config: ConfigOption = None,
 ) -> None:
-    """Say what messages are and why their recipients failed; store nothing.
+    """Say what messages are and why their recipients failed.
 
-    Exits 0 whatever the verdicts are, 65 when a message could not be read.
+    Stores nothing. Exits 0 whatever the verdicts are, 65 when a message could not be read.
     """
     parser = make_parser(load(config))
     source = _Source(paths)
@@ -70,9 +70,10 @@ def ingest(
     ] = False,
     config: ConfigOption = None,
 ) -> None:
-    """Take messages into the ledger and process them, as if an own relay had delivered them.
+    """Take messages into the ledger and process them.
 
-    Exits 0 once all are stored; 65 when one could not be read, the others are stored all the same.
+    They are judged as if an own relay had delivered them. Exits 0 once all are stored, 65 when
+    one could not be read; the others are stored all the same.
     """
     settings = load(config)
     logs.configure(settings.log.model_copy(update={"level": "warning"}))
@@ -90,7 +91,10 @@ def explain(
     as_json: JsonOption = False,
     config: ConfigOption = None,
 ) -> None:
-    """Say why a message has its verdict: facts, the rules that matched, the words that decided."""
+    """Say why a message has its verdict.
+
+    Shows the facts, the words that decided, and each rule that matched them.
+    """
     settings = load(config)
     parser = make_parser(settings)
     source = _Source([what])

@@ -97,7 +97,10 @@ def show_notice(
 
 @notices_app.command("preview")
 def preview_notice(notice: str, config: ConfigOption = None) -> None:
-    """Print the mail of a notice: as its author got it, or as he would get it now."""
+    """Print the mail of a notice.
+
+    As its author got it or, where it waits, as he would get it now; nothing is changed.
+    """
     settings = load(config)
     with open_ledger(settings) as ledger:
         claimed = ledger.read(lambda connection: read_notice(connection, notice))

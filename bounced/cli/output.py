@@ -61,6 +61,7 @@ def print_table(
         title=Text(title, "bold") if title else None,
         title_justify="left",
         box=box.SIMPLE_HEAD,
+        show_edge=False,
         header_style="bold",
         pad_edge=False,
     )

@@ -137,7 +137,7 @@ def show_quarantined(
 
 @quarantine_app.command("release")
 def release_quarantined(report: str, config: ConfigOption = None) -> None:
-    """Vouch for a report: the daemon processes it again and it may count."""
+    """Vouch for a report, so that it is processed again and may count."""
     settings = load_to_act(config)
     if not write(settings, lambda connection: reports.release(connection, report)):
         raise InputError(f"{report}: no report of that id is in quarantine")

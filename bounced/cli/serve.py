@@ -39,9 +39,10 @@ def serve(config: ConfigOption = None) -> None:
 
 
 def check(config: ConfigOption = None) -> None:
-    """Say what would run and what is wrong: configuration, rules, templates, database, keys.
+    """Say what would run and what is wrong.
 
-    Changes nothing. Exits 78 when something is wrong.
+    Looks at configuration, rules, templates, database, keys and relay, and changes nothing. Exits
+    78 when something is wrong.
     """
     settings = load(config)
     say(f"ok       configuration: {find_config_file(config, os.environ) or 'built-in defaults'}")

@@ -70,6 +70,8 @@ class PolicySettings:
     categories: frozenset[Category] = frozenset(Category)
     own_domains: frozenset[str] = frozenset()
     """Comparison forms (`domain_key`)."""
+    quiet_reset: timedelta = timedelta(days=180)
+    """A case without a strike for so long begins its next round with the next one."""
     first_round: int = 1
     """0 in a rehearsal: notices go to a Maildir because no relay is configured."""
 

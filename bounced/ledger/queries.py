@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, Row, or_, select
+from sqlalchemy import Connection, Row, func, or_, select
 
 from bounced.ledger.records import ReportState
 from bounced.ledger.schema import cases, failures, notices, reports, slots, strikes
@@ -54,8 +54,8 @@ def list_reports(
     if recipient is not None:
         named = select(failures.c.report).where(
             or_(
-                failures.c.recipient == recipient,
-                failures.c.final_recipient == recipient,
+                func.lower(failures.c.recipient) == recipient.lower(),
+                func.lower(failures.c.final_recipient) == recipient.lower(),
             )
         )
         query = query.where(reports.c.report.in_(named))

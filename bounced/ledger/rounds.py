@@ -14,15 +14,7 @@ from bounced.ledger.policy import PolicySettings
 from bounced.ledger.records import CaseState, NoticeState
 from bounced.ledger.schema import cases, is_under_way, notices, slots, strikes
 from bounced.ledger.strikes import NewId, lock_authors, open_digests
-from bounced.ledger.tally import recount
-
-_FRESH = {
-    "state": CaseState.OPEN.value,
-    "notices": 0,
-    "last_notice_at": None,
-    "closed_at": None,
-}
-"""How a case begins a round; `recount` finds the rest."""
+from bounced.ledger.tally import FRESH, recount
 
 
 def leave_rehearsal(
@@ -44,7 +36,7 @@ def leave_rehearsal(
             .where(strikes.c.notice.is_(None))
             .values(round=1)
         )
-        connection.execute(update(cases).where(cases.c.case == row.case).values(round=1, **_FRESH))
+        connection.execute(update(cases).where(cases.c.case == row.case).values(round=1, **FRESH))
         recount(connection, row.case, settings)
     open_digests(connection, authors, now, new_id)
     return len(rows)
@@ -64,7 +56,7 @@ def reset(
         update(cases)
         .where(cases.c.case == case)
         .where(cases.c.unsettled_notice.is_(None))
-        .values(round=cases.c.round + 1, **_FRESH)
+        .values(round=cases.c.round + 1, **FRESH)
         .returning(cases.c.case, cases.c.author, cases.c.subject, cases.c.round)
     ).one_or_none()
     if row is not None:

@@ -29,7 +29,7 @@ from bounced.ledger.policy import Context, Ignored, PolicySettings, Strike
 from bounced.ledger.records import NoticeState
 from bounced.ledger.reports import Finding
 from bounced.ledger.schema import cases, is_waiting, notices, strikes
-from bounced.ledger.tally import drop_empty, open_case, recount
+from bounced.ledger.tally import drop_empty, end_quiet, open_case, recount
 
 NewId = Callable[[], str]
 
@@ -44,6 +44,8 @@ class Counted:
     """Strikes of the case in its round."""
     is_new: bool
     """False for a double, a retry, a report processed again."""
+    new_round: int | None = None
+    """Number of the round that this strike opens after a long quiet (`quiet_reset`)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -183,8 +185,10 @@ def _count(
         .join(cases, cases.c.case == strikes.c.case)
         .where(_key(strike))
     ).one_or_none()
+    new_round = None
     if known is None:
         case = open_case(connection, strike, settings)
+        new_round = end_quiet(connection, case, finding.arrival.received_at, settings)
         connection.execute(
             insert(strikes).values(
                 author=strike.author,
@@ -201,7 +205,8 @@ def _count(
         case = _change(connection, strike, values, known, settings)
     else:
         case = known.case
-    return Counted(strike, case, recount(connection, case, settings), is_new=known is None)
+    total = recount(connection, case, settings)
+    return Counted(strike, case, total, is_new=known is None, new_round=new_round)
 
 
 def _is_newer(values: dict[str, Any], known: Row[Any]) -> bool:

@@ -30,6 +30,14 @@ from bounced.ledger.records import CaseState
 from bounced.ledger.schema import cases, slots, strikes
 from bounced.model import Category
 
+FRESH = {
+    "state": CaseState.OPEN.value,
+    "notices": 0,
+    "last_notice_at": None,
+    "closed_at": None,
+}
+"""How a case begins a round; `recount` finds the rest."""
+
 
 def open_case(connection: Connection, strike: Strike, settings: PolicySettings) -> str:
     """Return the case that a strike goes to, open; a closed one goes on where it stood."""
@@ -53,6 +61,25 @@ def open_case(connection: Connection, strike: Strike, settings: PolicySettings) 
         .values(state=CaseState.OPEN.value)
     )
     return case_id
+
+
+def end_quiet(
+    connection: Connection, case_id: str, failed_at: datetime, settings: PolicySettings
+) -> int | None:
+    """Open the next round of a case without a strike for `quiet_reset`; return its number.
+
+    None: it was not quiet for so long. A rehearsal has one round only.
+    """
+    number = connection.execute(
+        update(cases)
+        .where(cases.c.case == case_id)
+        .where(cases.c.last_strike_at < failed_at - settings.quiet_reset)
+        .where(cases.c.unsettled_notice.is_(None))
+        .where(cases.c.round > 0)
+        .values(round=cases.c.round + 1, **FRESH)
+        .returning(cases.c.round)
+    ).scalar()
+    return int(number) if number is not None else None
 
 
 def drop_empty(connection: Connection, case_id: str) -> None:

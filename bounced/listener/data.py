@@ -20,18 +20,17 @@ async def read_message(
     there a minimum rate. Raises IncompleteReadError when the client hangs up before the end.
     """
     message = _Message(max_bytes)
-    while (matched := message.count_end_bytes()) < len(END):
-        if matched:
-            # The end may straddle what has been read, and holds at least these bytes still.
-            chunk = await reader.readexactly(len(END) - matched)
-        else:
-            chunk = await _read_chunk(reader)
-            on_progress()
-        message.add(chunk)
+    # The end may begin with DATA's own line end; it needs at least these bytes still.
+    while 0 < (matched := message.count_end_bytes()) < len(END):
+        message.add(await reader.readexactly(len(END) - matched))
+    while message.count_end_bytes() < len(END):
+        message.add(await _read_chunk(reader))
+        on_progress()
     return message.finish()
 
 
 async def _read_chunk(reader: asyncio.StreamReader) -> bytes:
+    """Read up to the end, or what the limit lets in, in which the end does not begin."""
     try:
         return await reader.readuntil(END)
     except asyncio.LimitOverrunError as overrun:

@@ -162,6 +162,15 @@ def _log_strike(
             reason=verdict.reason.value,
         )
     elif counted.is_new:
+        if counted.new_round is not None:
+            emit(
+                Event.CASE_RESET,
+                case=counted.case,
+                author=counted.strike.author,
+                subject=counted.strike.subject,
+                round=counted.new_round,
+                why="quiet",
+            )
         emit(
             Event.STRIKE_COUNTED,
             report=name,

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import resource
 import signal
 import threading
 import traceback
+import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -120,6 +122,7 @@ def run(
 
     The process ends with the daemon, however that ends, also in the midst of a message.
     """
+    silence_libraries()
     for ignored in (signal.SIGINT, signal.SIGHUP):
         signal.signal(ignored, signal.SIG_IGN)  # a terminal's, meant for the daemon
     threading.Thread(target=_end_with_parent, daemon=True).start()
@@ -132,6 +135,12 @@ def run(
         return
     except MemoryError:
         os._exit(1)  # a batch too large to take in: the daemon tries its messages alone
+
+
+def silence_libraries() -> None:
+    """Keep libraries off stderr, which holds the daemon's log; what matters is in the results."""
+    logging.disable()
+    warnings.simplefilter("ignore")
 
 
 @contextmanager

@@ -289,12 +289,13 @@ def test_a_waiting_notice_is_shown_as_it_would_go_and_stays_as_it_is(
     assert office.dump(*tables) == before
 
 
-def test_a_waiting_notice_whose_case_was_closed_has_nothing_to_tell(
+def test_a_waiting_notice_of_a_case_that_is_used_up_has_nothing_to_tell(
     bounced: CommandLine, office: Office
 ) -> None:
-    (waiting,) = office.list_notices(author=OTHER)
-    (case,) = office.list_cases(author=OTHER)
-    bounced("cases", "close", case["case"])
+    office.move(DAY)
+    office.fail("s3")
+    (waiting,) = office.list_notices(author=AUTHOR, state="open")
+    bounced.configure("[notices]\nmax_notices = 1\n")
     outcome = bounced("notices", "preview", waiting["notice"])
     assert (outcome.code, outcome.complaints) == (
         65,

@@ -220,6 +220,12 @@ class Office:
         (case,) = self.list_cases(subject=subject)
         return case
 
+    def find_last_notice_at(self) -> datetime | None:
+        """Return when the last notice of the only case was settled."""
+        query = select(schema.cases.c.last_notice_at)
+        found: datetime | None = self.ledger.read(lambda c: c.execute(query).scalar_one())
+        return found
+
     def list_notices(self, **filters: Any) -> list[dict[str, Any]]:
         return self.ledger.read(lambda c: queries.list_notices(c, **filters))
 

@@ -118,7 +118,8 @@ def test_a_deadlock_is_broken_by_postgresql_and_tried_again(postgres_url: str) -
     other.join(20)
     strikes = ledger.read(lambda c: c.execute(select(cases.c.strikes)).scalars().all())
     ledger.close()
-    assert (list(strikes), len(runs)) == ([2, 2], 3)
+    assert list(strikes) == [2, 2]
+    assert len(runs) > 2, "one was ended and ran again, or both"
 
 
 def test_what_deadlocks_every_time_is_raised_at_last(postgres_url: str) -> None:

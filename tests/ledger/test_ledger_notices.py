@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import pytest
+from sqlalchemy import update
 
 from bounced.ledger import entries, notices, sends
 from bounced.ledger.notices import Settled, SlotTaken
 from bounced.ledger.records import ClaimedNotice, EntryStrike, NoticeState
+from bounced.ledger.schema import cases
 from bounced.model import Category, Reason, Send
 from tests.ledger.office import (
     AUTHOR,
@@ -176,6 +178,18 @@ def test_an_unknown_outcome_counts_and_its_interval_runs(
     assert office.send_due()[0].entries[0].number == 2
 
 
+def test_an_outcome_that_stays_unknown_is_settled_once(
+    office: Office, claimed: ClaimedNotice
+) -> None:
+    office.start_data(claimed)
+    office.move(LEASE)
+    office.settle_lost()
+    settled_at = office.find_last_notice_at()
+    office.move(HOUR)
+    assert office.settle(claimed, NoticeState.OUTCOME_UNKNOWN) is None
+    assert office.find_last_notice_at() == settled_at
+
+
 def test_the_owner_may_settle_late_what_was_called_unknown(
     office: Office, claimed: ClaimedNotice
 ) -> None:
@@ -261,6 +275,19 @@ def test_a_restart_leaves_a_deferred_notice_its_time(
     office.defer(claimed, office.now + HOUR)
     assert office.ledger.write(lambda c: notices.expire_claims(c, office.now)) == 0
     assert office.claim() is None
+
+
+@pytest.mark.parametrize(
+    "wrong", [{"notices": 3}, {"state": "closed"}, {"unsettled_notice": "0123456789abcdef"}]
+)
+def test_the_guard_of_a_slot_holds_whatever_the_due_time_says(
+    office: Office, wrong: dict[str, object]
+) -> None:
+    office.fail("a")
+    office.ledger.write(lambda c: c.execute(update(cases).values(due_at=START, **wrong)))
+    office.move(DAY)
+    assert office.claim() is None
+    assert count_slots(office) == 0
 
 
 def test_the_notice_whose_time_came_first_goes_first(office: Office) -> None:

@@ -58,7 +58,7 @@ def work_together(work: Callable[[str, int], Any], url: str, node: int) -> Any:
 
 def think() -> None:
     """Let the other one have the database, as parsing and SMTP do between transactions."""
-    time.sleep(0.002)
+    time.sleep(0.02)
 
 
 def open_office(url: str, node: int) -> Office:

@@ -156,3 +156,20 @@ def test_a_notice_of_the_rehearsal_never_reaches_the_relay(office: Office) -> No
     office.fail("b")
     office.move(15 * MINUTE)
     assert list_subjects(office.send_due()) == [[(RECIPIENT, 1)]]
+
+
+def test_a_strike_after_a_long_quiet_opens_the_next_round(office: Office) -> None:
+    use_up(office)
+    office.move(181 * DAY)
+    assert office.fail("late").new_round == 2
+    office.move(15 * MINUTE)
+    assert len(office.send_due()) == 1
+    case = office.find_case()
+    assert (case["round"], case["state"], case["notices"], case["strikes"]) == (2, "open", 1, 1)
+
+
+def test_a_strike_within_the_quiet_opens_no_round(office: Office) -> None:
+    use_up(office)
+    office.move(178 * DAY)
+    assert office.fail("late").new_round is None
+    assert office.find_case()["state"] == "exhausted"

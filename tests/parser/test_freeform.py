@@ -307,7 +307,7 @@ RETURNED = part("message/rfc822", "From: us@app.test\nTo: max@firma.de\nSubject:
     ],
 )
 def test_a_recipient_comes_from_the_best_source(
-    raw: bytes, expected: list[tuple[str, str | None]]
+    raw: bytes, expected: list[tuple[str | None, str | None]]
 ) -> None:
     found = read_report(raw)
     assert found.kind == Kind.FREEFORM

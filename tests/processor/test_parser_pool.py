@@ -177,3 +177,12 @@ def is_running(pid: int) -> bool:
     except FileNotFoundError:
         return False
     return state != "Z"
+
+
+def test_no_library_writes_into_the_daemons_log_from_a_parser_process() -> None:
+    code = (
+        "import logging, warnings; from bounced.processor.worker import silence_libraries;"
+        "silence_libraries(); logging.getLogger('flufl.bounce').error('x'); warnings.warn('y')"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, check=True)
+    assert (done.stdout, done.stderr) == (b"", b"")
