@@ -43,6 +43,8 @@ from bounced.values import (
 
 DEFAULT_PATH = Path("/etc/bounced/config.toml")
 ENV_PREFIX = "BOUNCED__"
+_ALIKE = 0.7
+"""How alike a key must be to be meant, from 0 to 1."""
 
 EMPTY_YET = frozenset(
     {
@@ -278,6 +280,10 @@ def list_warnings(settings: Settings) -> list[str]:
             "smtp.trust = 'any' believes every bounce: anyone can have authors mailed; "
             "only authors of authors.domains are"
         )
+    if settings.notices.mode == "hold":
+        warnings.append(
+            "notices.mode = 'hold': no author is mailed until `bounced notices release`"
+        )
     if not settings.relay.host:
         warnings.append(
             f"relay.host is empty: notices are written to the Maildir {settings.relay.maildir}"
@@ -346,13 +352,26 @@ def _describe(
     if len(parts) > 2:  # noqa: PLR2004 - section, key, then the place in a list
         name += f"[{parts[2]}]" if parts[2].isdigit() else ""
     if detail["type"] == "extra_forbidden":
-        known = known_keys().get(section, []) if key else list(known_keys())
-        what = "unknown key" if key else "unknown section"
-        return f"{source}: {name}: {what}{_nearest(key or section, known)}"
+        if not key:
+            return f"{source}: {name}: unknown section{_nearest(section, list(known_keys()))}"
+        return f"{source}: {name}: unknown key{_nearest_key(section, key)}"
     if detail["type"] == "model_type":
         return f"{source}: {name}: this is a section: write [{name}], and its keys below"
     message = detail["msg"].removeprefix("Value error, ")
+    if detail["type"] == "tuple_type":
+        message = f'must be a list: write ["{detail["input"]}"]'
     return f"{source}: {name}: {message}" if name else f"{source}: {message}"
+
+
+def _nearest_key(section: str, key: str) -> str:
+    """Suggest a key of this section, or the same key of another."""
+    known = known_keys()
+    here = difflib.get_close_matches(key, known.get(section, []), n=1, cutoff=_ALIKE)
+    there = {name: f"{other}.{name}" for other, names in known.items() for name in names}
+    close = difflib.get_close_matches(key, there, n=1, cutoff=_ALIKE)
+    if close and not here:
+        return f"; did you mean {there[close[0]]}?"
+    return _nearest(key, known.get(section, []))
 
 
 def _nearest(name: str, known: list[str]) -> str:

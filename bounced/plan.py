@@ -12,11 +12,13 @@ from pathlib import Path
 
 from bounced.config import Settings
 from bounced.keyfile import SECRET_BYTES, load_keys, read_secret
+from bounced.model import RuleError
 from bounced.notifier.compose import Composer
 from bounced.notifier.delivery import Delivery, MaildirDelivery, SmtpDelivery
 from bounced.notifier.dispatcher import DispatcherSettings
 from bounced.origin.admission import AdmissionSettings
 from bounced.origin.token import KeyRing
+from bounced.parser.rulecheck import check_examples
 from bounced.parser.ruleset import parse_rules
 from bounced.processor.pool import ParserPool
 from bounced.processor.processor import ProcessorSettings
@@ -44,8 +46,7 @@ def make_plan(settings: Settings, database_file: Path | None, today: date) -> Pl
     admission, policy = make_admission(settings), make_policy(settings)
     composer = make_composer(settings)
     composer.check()
-    rules = read_rule_files(settings.rules.directories)
-    parse_rules(rules)  # a fault is told before anything starts
+    rules = load_rules(settings)
     return Plan(
         settings,
         rules,
@@ -56,6 +57,16 @@ def make_plan(settings: Settings, database_file: Path | None, today: date) -> Pl
         admission,
         ring,
     )
+
+
+def load_rules(settings: Settings) -> dict[str, str]:
+    """Read all rule files and run the examples of the site's own; raises RuleError."""
+    files = read_rule_files(settings.rules.directories)
+    ours = read_rule_files(())
+    problems = check_examples(parse_rules(files), files.keys() - ours.keys())
+    if problems:
+        raise RuleError("\n".join(problems))
+    return files
 
 
 def make_composer(settings: Settings) -> Composer:

@@ -40,6 +40,7 @@ def make_policy(settings: Settings) -> PolicySettings:
     return PolicySettings(
         max_age=settings.ledger.max_age,
         quiet_reset=settings.ledger.quiet_reset,
+        return_domains=frozenset(settings.return_path.domains),
         max_notices=settings.notices.max_notices,
         digest_window=settings.notices.digest_window,
         min_interval=settings.notices.min_interval,

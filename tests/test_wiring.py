@@ -74,6 +74,7 @@ def test_the_judgement_of_origin() -> None:
 def test_counting_and_rhythm() -> None:
     assert make_policy(SETTINGS) == PolicySettings(
         max_age=timedelta(days=3),
+        return_domains=frozenset({"b.example"}),
         max_notices=2,
         digest_window=timedelta(minutes=1),
         min_interval=timedelta(hours=2),

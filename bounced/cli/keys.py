@@ -13,7 +13,7 @@ import typer
 
 from bounced import logs
 from bounced.cli.options import ConfigOption, InputError, JsonOption, load, open_ledger
-from bounced.cli.output import print_json, print_table, say
+from bounced.cli.output import complain, print_json, print_table, say
 from bounced.config import Language, Settings
 from bounced.daemon import make_id, read_clock
 from bounced.keyfile import SECRET_BYTES, find_keys_file, load_keys, read_keys, write_keys
@@ -118,7 +118,10 @@ def sign(
             raise typer.BadParameter(f"{address!r} is no mail address: write local@domain")
     settings = load(config)
     now, send_id = read_clock(), make_id()
+    if url is not None and not url.startswith(("https://", "http://")):
+        raise typer.BadParameter(f"{url!r} is no web address: write https://...")
     with open_ledger(settings, create=True) as ledger:
+        _ask_about_new(settings, ledger)
         ring = load_keys(settings, ledger.file, secrets.token_bytes(SECRET_BYTES), now.date())
         send = Send(
             send=send_id,
@@ -138,6 +141,13 @@ def sign(
         print_json({"send": send_id, "return_path": return_path})
     else:
         say(return_path)
+
+
+def _ask_about_new(settings: Settings, ledger: Ledger) -> None:
+    """Say where keys are about to be made: a relative path is another place in each folder."""
+    path = find_keys_file(settings, ledger.file)
+    if settings.return_path.keys_file is None and not path.exists():
+        complain(f"new here: {path.absolute()}; is this the daemon's own database?")
 
 
 def _find(config: Path | None) -> tuple[Settings, Path]:

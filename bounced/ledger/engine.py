@@ -10,6 +10,7 @@ import os
 import sqlite3
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -99,7 +100,13 @@ class Ledger:
             raise LedgerError(f"database {self._name}: {_first_line(error)}") from error
 
     def prepare(self) -> None:
-        """Create the schema in an empty database; raises ConfigError on an old or newer one."""
+        """Create the schema in an empty database; raises ConfigError on an old or newer one.
+
+        A new SQLite file is for its owner alone: it holds whole mails.
+        """
+        if self.file is not None and not self.file.exists():
+            with suppress(OSError):  # what is wrong with the place, the first query tells
+                self.file.touch(mode=0o600)
         version = self.find_version()
         if version is None:
             self.upgrade()

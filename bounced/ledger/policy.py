@@ -6,6 +6,7 @@ Nothing here reads a clock or a database; the ledger asks, and writes down what 
 from __future__ import annotations
 
 import hashlib
+import re
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
@@ -30,6 +31,8 @@ OPS_REASONS = frozenset(
     {Reason.RELAY_DENIED, Reason.TLS_REQUIRED, Reason.REVERSE_DNS, Reason.FORMAT}
 )
 """Reasons that an author can do nothing about: ops read them in the log."""
+
+_HOST_NAME = re.compile(r"[a-z0-9.-]{3,253}")
 
 NEEDS_TWO = frozenset({Category.SYSTEM, Category.UNKNOWN})
 """Told from the second distinct send that failed for good: one network fault is no news."""
@@ -70,6 +73,8 @@ class PolicySettings:
     categories: frozenset[Category] = frozenset(Category)
     own_domains: frozenset[str] = frozenset()
     """Comparison forms (`domain_key`)."""
+    return_domains: frozenset[str] = frozenset()
+    """Domains of our return paths, comparison forms: what fails for them is ours to mend."""
     quiet_reset: timedelta = timedelta(days=180)
     """A case without a strike for so long begins its next round with the next one."""
     first_round: int = 1
@@ -226,13 +231,23 @@ def _refuse_verdict(
     if verdict.reason in OPS_REASONS:
         return Ignored.OPS_ONLY
     if verdict.category is Category.AUTH_FAILURE:
-        if subject in settings.own_domains:
+        if subject in settings.own_domains or _blames_return_path(facts, subject, settings):
             return Ignored.OWN_DOMAIN
         if not _is_same_owner(subject, split_address(author)[1]):
             return Ignored.FOREIGN_DOMAIN
         if verdict.reason is Reason.SPF and facts.forwarded:
             return Ignored.FORWARDED
     return Ignored.CATEGORY_OFF if verdict.category not in settings.categories else None
+
+
+def _blames_return_path(facts: RecipientFacts, subject: str, settings: PolicySettings) -> bool:
+    """Tell whether the server names our return path's domain, and not the author's, as failing.
+
+    SPF is checked on MAIL FROM (RFC 7208 §2.4), which is ours: his record could mend nothing.
+    """
+    said = facts.replies[0].text.lower() if facts.replies else ""
+    named = {name.strip(".-") for name in _HOST_NAME.findall(said)}
+    return subject not in named and not settings.return_domains.isdisjoint(named)
 
 
 def _find_subject(report: Report, verdict: Verdict, recipient: str, author: str) -> str:

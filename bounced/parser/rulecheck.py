@@ -2,15 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
+
 from bounced.model import Action, Category, RecipientFacts, Reply
 from bounced.parser.classify import classify
 from bounced.parser.rule import Example, Phrase, Rule, RuleSet
 
 
-def check_examples(rules: RuleSet) -> list[str]:
-    """Return what is wrong, in words: examples won by another rule, rules that can never win."""
+def check_examples(rules: RuleSet, files: Collection[str] | None = None) -> list[str]:
+    """Return what is wrong, in words: examples won by another rule, rules that can never win.
+
+    With `files`, only rules of these are checked: a site's rule may win what was ours.
+    """
     problems = []
     for place, rule in enumerate(rules.rules):
+        if files is not None and rule.file not in files:
+            continue
         for example in rule.examples:
             winner = classify(build_facts(example), rules).rule
             if winner != rule.id:

@@ -182,6 +182,11 @@ def test_a_signed_path_is_taken_at_the_door_and_its_send_is_registered(
     )
 
 
+def test_signing_beside_no_database_says_that_a_new_one_is_made(bounced: CommandLine) -> None:
+    assert "is this the daemon's own database?" in bounced(*SIGN).err
+    assert bounced(*SIGN).err == ""
+
+
 def test_without_json_only_the_path_is_printed(bounced: CommandLine) -> None:
     outcome = bounced(*SIGN)
     assert outcome.out.endswith("@bounce.example.com\n")
@@ -196,6 +201,7 @@ def test_without_json_only_the_path_is_printed(bounced: CommandLine) -> None:
         ("sign", "--author", "Anna <anna@bau.example>", "--recipient", RECIPIENT),
         ("sign", "--author", AUTHOR, "--recipient", "nobody"),
         (*SIGN, "--language", "fr"),
+        (*SIGN, "--url", "javascript:alert(1)"),
     ],
 )
 def test_what_cannot_be_signed_is_a_usage_error(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+import stat
 import sys
 import threading
 from collections.abc import Callable
@@ -37,6 +38,13 @@ def test_sqlite_is_durable_and_checks_foreign_keys_in_every_connection(sqlite_ur
     both = [ledger.read(read_pragmas), ledger.write(read_pragmas)]
     ledger.close()
     assert both == [expected, expected]
+
+
+def test_a_new_file_is_for_its_owner_alone(tmp_path: Path) -> None:
+    ledger = Ledger(f"sqlite:///{tmp_path}/new.db")
+    ledger.prepare()
+    ledger.close()
+    assert stat.S_IMODE((tmp_path / "new.db").stat().st_mode) == 0o600
 
 
 def test_the_file_is_known_on_sqlite_only(tmp_path: Path) -> None:

@@ -29,6 +29,7 @@ from bounced.model import (
     Kind,
     Reason,
     RecipientFacts,
+    Reply,
     Report,
     ReturnedMessage,
     Send,
@@ -47,6 +48,10 @@ REGISTERED = replace(CONTEXT, send=SEND, token_type=TokenType.SEND, token_id=SEN
 
 DMARC = Verdict(Category.AUTH_FAILURE, Reason.DMARC)
 FORWARDED = replace(FACTS, original_recipient="max@alumni.example")
+
+
+def say(text: str) -> RecipientFacts:
+    return replace(FACTS, replies=(Reply(text, "part 2, Diagnostic-Code"),))
 
 
 def decide(
@@ -124,6 +129,14 @@ IGNORED = {
         decide(returned(from_address="root"), verdict=DMARC),
         Ignored.FOREIGN_DOMAIN,
     ),
+    "SPF of our own return path": (
+        decide(
+            facts=say("550 5.7.23 SPF failed: bounces@bounce.app.example not permitted"),
+            verdict=SPF,
+            settings=replace(SETTINGS, return_domains=frozenset({"bounce.app.example"})),
+        ),
+        Ignored.OWN_DOMAIN,
+    ),
     "SPF behind a forwarder": (decide(facts=FORWARDED, verdict=SPF), Ignored.FORWARDED),
 }
 
@@ -144,6 +157,16 @@ COUNTED = {
     ),
     "an own domain's other trouble": decide(
         settings=replace(SETTINGS, own_domains=frozenset({"bau.example"}))
+    ),
+    "SPF of his domain, named beside our return path": decide(
+        facts=say("550 5.7.1 SPF of bau.example failed (bounces@bounce.app.example)"),
+        verdict=SPF,
+        settings=replace(SETTINGS, return_domains=frozenset({"bounce.app.example"})),
+    ),
+    "SPF of nobody named": decide(
+        facts=say("550 5.7.23 SPF failed"),
+        verdict=SPF,
+        settings=replace(SETTINGS, return_domains=frozenset({"bounce.app.example"})),
     ),
     "a recipient at the longest": decide(
         facts=replace(FACTS, final_recipient="a" * 308 + "@bau.example")

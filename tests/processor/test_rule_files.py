@@ -6,7 +6,9 @@ from pathlib import Path
 
 import pytest
 
+from bounced.config import Settings
 from bounced.model import RuleError
+from bounced.plan import load_rules
 from bounced.processor.rule_files import read_rule_files
 
 
@@ -34,3 +36,30 @@ def test_a_file_that_cannot_be_opened_is_named(tmp_path: Path) -> None:
     (tmp_path / "loop.toml").symlink_to("loop.toml")
     with pytest.raises(RuleError, match=r"loop\.toml: cannot be read: "):
         read_rule_files([tmp_path])
+
+
+_RULE = """
+stage = "language"
+[[rule]]
+id = "{id}"
+category = "policy"
+reason = "not-permitted"
+source = "the postmaster of firma.example"
+words = ["{words}"]
+examples = ["550 5.7.1 {example}"]
+"""
+
+
+def test_a_sites_rule_that_loses_its_own_example_is_refused(tmp_path: Path) -> None:
+    text = _RULE.format(id="mine", words="interne liste", example="other words")
+    (tmp_path / "site.toml").write_text(text, encoding="utf-8")
+    settings = Settings.model_validate({"rules": {"directories": [str(tmp_path)]}})
+    with pytest.raises(RuleError, match=r"site\.toml: rule mine: examples: .* is won by no rule"):
+        load_rules(settings)
+
+
+def test_a_sites_rule_may_win_what_was_ours(tmp_path: Path) -> None:
+    text = _RULE.format(id="mine", words="user unknown", example="user unknown")
+    (tmp_path / "site.toml").write_text(text, encoding="utf-8")
+    settings = Settings.model_validate({"rules": {"directories": [str(tmp_path)]}})
+    assert str(tmp_path / "site.toml") in load_rules(settings)
