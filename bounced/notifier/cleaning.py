@@ -14,6 +14,8 @@ from bounced.model import domain_key, split_address
 MAX_ADDRESS_CHARS = 254
 """RFC 5321 §4.5.3.1.3: a path of 256 octets, its angle brackets included."""
 MAX_URL_CHARS = 2000
+MAX_WORD_CHARS = 40
+"""A longer word, such as a URL, may be cut inside: leaving it out would tell too little."""
 
 _BREAKING = frozenset({"Cc", "Zl", "Zp"})
 _INVISIBLE = frozenset({"Cf", "Cs", "Co"})
@@ -28,7 +30,7 @@ def clean(text: str, max_chars: int) -> str:
     """
     seen = "".join(_show(character) for character in text[: max_chars * 4])
     line = " ".join(seen.split())
-    return line if len(line) <= max_chars else line[: max_chars - 1].rstrip() + "…"
+    return line if len(line) <= max_chars else _cut(line, max_chars)
 
 
 def clean_address(address: str) -> str:
@@ -48,6 +50,16 @@ def clean_url(url: str | None) -> str | None:
     if url is None or len(url) > MAX_URL_CHARS or clean(url, MAX_URL_CHARS) != url:
         return None
     return url if _URL.fullmatch(url) else None
+
+
+def _cut(line: str, max_chars: int) -> str:
+    """Return the beginning of the line, up to the end of a word, and the mark that it was cut."""
+    head = line[: max_chars - 1]
+    whole, _, rest = head.rpartition(" ")
+    inside_word = line[max_chars - 1] != " "
+    if whole and inside_word and len(rest) <= MAX_WORD_CHARS:
+        head = whole
+    return head.rstrip() + "…"
 
 
 def _show(character: str) -> str:

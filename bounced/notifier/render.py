@@ -27,6 +27,8 @@ HTML = "notice.html.j2"
 WIDTH = 72
 """Columns of the text part, so that a quoted copy stays within RFC 5322's 78."""
 
+NO_BREAK_SPACE = "\u00a0"
+
 _FAULTS = (
     TemplateError,
     ArithmeticError,
@@ -54,6 +56,7 @@ class Renderer:
             lstrip_blocks=True,
             auto_reload=False,
         )
+        self._environment.filters["keep_together"] = keep_together
         self._environment.filters["wrap"] = wrap
         self._environment.filters["underline"] = underline
         self._templates = {name: self._read(name) for name in (TEXT, HTML)}
@@ -82,10 +85,18 @@ class Renderer:
             raise ConfigError(f"{error.filename}: cannot be read: {error.strerror}") from None
 
 
+def keep_together(text: str) -> str:
+    """Return the text with no-break spaces, so that it stands on one line."""
+    return text.replace(" ", NO_BREAK_SPACE)
+
+
 def wrap(text: str, indent: int = 0) -> str:
-    """Break the text into lines of WIDTH columns, never inside a word, an address or a URL."""
+    """Break the text into lines of WIDTH columns, never inside a word, an address or a URL.
+
+    A no-break space does its work and becomes a plain one, which every mail program can show.
+    """
     margin = " " * indent
-    return textwrap.fill(
+    filled = textwrap.fill(
         text,
         WIDTH,
         initial_indent=margin,
@@ -93,6 +104,7 @@ def wrap(text: str, indent: int = 0) -> str:
         break_long_words=False,
         break_on_hyphens=False,
     )
+    return filled.replace(NO_BREAK_SPACE, " ")
 
 
 def underline(text: str, mark: str) -> str:

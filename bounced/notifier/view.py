@@ -5,6 +5,7 @@ Cases stand by category, then by reason, so that forty of them share one explana
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import date
@@ -206,7 +207,7 @@ class _Teller:
             ),
             protocols=tuple(self._tell_protocol(g, with_recipients=is_domain) for g in shown),
             more_protocols=self._words.say("notice.more_protocols", count=more) if more else None,
-            total=self._words.say("notice.total", count=entry.strikes_total)
+            total=self._words.say(f"total.{_kind(entry)}", count=entry.strikes_total)
             if entry.strikes_total > len(entry.strikes)
             else None,
             reply_label=self._words.say(reply_key, server=server),
@@ -246,7 +247,7 @@ class _Teller:
         everyone = _list_recipients(strikes) if with_recipients else []
         more = len(everyone) - MAX_RECIPIENTS
         return ProtocolView(
-            title=f"{title} ({reference})" if reference else title,
+            title=title if _names(title, reference) else f"{title} ({reference})",
             url=clean_url(newest.url),
             when=f"{label}: {at}",
             recipients=tuple(clean_address(one) for one in everyone[:MAX_RECIPIENTS]),
@@ -290,6 +291,12 @@ def _subject_values(entry: Entry) -> dict[str, str]:
     if _kind(entry) == "domain":
         return {"domain": shown}
     return {"address": shown, "domain": shown.rpartition("@")[2]}
+
+
+def _names(title: str, reference: str) -> bool:
+    """Tell whether the title needs no reference beside it: it has it, or there is none."""
+    whole_words = rf"(?<!\w){re.escape(reference)}(?!\w)"
+    return not reference or re.search(whole_words, title, re.IGNORECASE) is not None
 
 
 def _list_recipients(strikes: Iterable[EntryStrike]) -> list[str]:

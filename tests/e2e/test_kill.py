@@ -108,6 +108,7 @@ async def _settle(daemon: ServeProcess, database: Path) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(600)
 async def test_kill_9_loses_no_bounce_counts_none_twice_and_never_sends_a_fourth_notice(
     tmp_path: Path,
 ) -> None:

@@ -29,10 +29,25 @@ def test_text_becomes_one_visible_line(text: str, expected: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("max_chars", "expected"), [(11, "zwölf Boxen"), (10, "zwölf Box…"), (7, "zwölf…"), (1, "…")]
+    ("max_chars", "expected"),
+    [
+        (17, "zwölf lange Boxen"),
+        (16, "zwölf lange…"),
+        (13, "zwölf lange…"),
+        (12, "zwölf lange…"),
+        (11, "zwölf…"),
+        (5, "zwöl…"),
+        (1, "…"),
+    ],
 )
-def test_long_text_is_cut_and_shows_it(max_chars: int, expected: str) -> None:
-    assert clean("zwölf Boxen", max_chars) == expected
+def test_long_text_is_cut_after_a_word_and_shows_it(max_chars: int, expected: str) -> None:
+    assert clean("zwölf lange Boxen", max_chars) == expected
+
+
+@pytest.mark.parametrize(("length", "kept"), [(40, 0), (41, 41)])
+def test_only_an_overlong_word_is_cut_inside(length: int, kept: int) -> None:
+    shown = clean("see " + "x" * 100, len("see ") + length + 1)
+    assert shown == ("see " + "x" * kept).rstrip() + "…"
 
 
 @given(ANY_TEXT, st.integers(1, 80))

@@ -193,7 +193,7 @@ def test_without_an_application_name_the_sentences_still_read() -> None:
     composer = make_composer(NoticeSettings(sender="post@baudoku.example"))
     mail = composer.compose(make_notice(*DOMAIN))
     text = " ".join(read_part(mail, "plain").split())
-    assert "Ihre Protokolle verschickt die Protokollanwendung mit Ihrer Adresse" in text
+    assert "über die die Protokollanwendung Ihre Protokolle verschickt" in text
     assert text.endswith("antworten Sie einfach auf diese E-Mail.")
 
 
@@ -314,6 +314,14 @@ def test_lines_of_an_ordinary_mail_keep_within_78_columns() -> None:
     assert max(len(line) for line in text.splitlines()) <= 72
 
 
+@pytest.mark.parametrize("length", range(20, 45))
+def test_the_count_of_a_notice_is_never_broken_over_two_lines(length: int) -> None:
+    strike = make_strike("a" * length + "@kunde.example")
+    mail = compose(make_notice(make_case(Reason.MOVED, strike, number=3)))
+    assert "(Hinweis 3 von 3, der letzte)" in read_part(mail, "plain")
+    assert "(Hinweis\u00a03\u00a0von\u00a03,\u00a0der\u00a0letzte)" in read_part(mail, "html")
+
+
 def test_a_digest_of_forty_cases_stays_readable() -> None:
     entries = [
         make_case(reason, make_strike(f"{n}@kunde.example", "550 no " * 200))
@@ -322,7 +330,7 @@ def test_a_digest_of_forty_cases_stays_readable() -> None:
     ]
     mail = compose(make_notice(*entries))
     text = read_part(mail, "plain")
-    assert mail["Subject"].startswith("Nicht zugestellt an 20 Empfänger: Neubau Lindenhof")
+    assert mail["Subject"].startswith("An 20 Empfänger nicht zugestellt: Neubau Lindenhof")
     assert text.count("Was Sie tun können:") == 2
     assert text.count(LINDENHOF.title or "") == 1
     assert len(text.splitlines()) < 40 * 8

@@ -44,7 +44,7 @@ def test_a_case_says_everything_that_is_known_of_it() -> None:
             ),
         ),
         more_protocols=None,
-        total="Failed so far in all: 2 mailings",
+        total="Not delivered so far: 2 documents",
         reply_label="The exact words of the mail server mx1.relay.example",
         reply="550 5.1.2 <max.huber@gmial.com>: Recipient address rejected: Domain not found",
     )
@@ -63,13 +63,39 @@ def test_a_case_of_which_little_is_known_says_that() -> None:
     assert case.total is None
     assert case.protocols == (
         ProtocolView(
-            title="untitled",
+            title="no subject",
             url=None,
             when="Failed: Friday, 20 November 2026, 14:05",
             recipients=(),
             more_recipients=None,
         ),
     )
+
+
+def test_a_domain_counts_emails_because_one_document_goes_to_many() -> None:
+    strikes = [make_strike(f"{local}@kunde.example") for local in "ab"]
+    [case] = list_cases(view(make_case(Reason.DKIM, *strikes, total=5)))
+    assert case.total == "Refused so far: 5 emails"
+
+
+@pytest.mark.parametrize(
+    ("title", "reference", "shown"),
+    [
+        ("Besprechung 14", "2026-14", "Besprechung 14 (2026-14)"),
+        ("Besprechung 2026-14", "2026-14", "Besprechung 2026-14"),
+        ("[bv-7] Abnahme", "BV-7", "[bv-7] Abnahme"),
+        ("Abnahme 2014", "14", "Abnahme 2014 (14)"),
+        ("Abnahme (Rohbau", "(Rohbau", "Abnahme (Rohbau"),
+        ("Abnahme", "", "Abnahme"),
+        ("Abnahme", None, "Abnahme"),
+    ],
+)
+def test_the_reference_stands_beside_a_title_that_lacks_it(
+    title: str, reference: str | None, shown: str
+) -> None:
+    strike = make_strike("a@kunde.example", title=title, reference=reference)
+    [case] = list_cases(view(make_case(Reason.USER_UNKNOWN, strike)))
+    assert [protocol.title for protocol in case.protocols] == [shown]
 
 
 def test_cases_stand_by_category_then_reason_then_address() -> None:
@@ -95,8 +121,8 @@ def test_cases_stand_by_category_then_reason_then_address() -> None:
             ],
         ),
         (
-            "Settings of your own domain",
-            [("bergerbau.example does not permit the sending server (SPF)", 1)],
+            "Sender not verified",
+            [("The check of the sender (SPF) failed", 1)],
         ),
         ("No clear reason", [("The document could not be delivered", 1)]),
     ]
