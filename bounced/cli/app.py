@@ -12,6 +12,8 @@ from sqlalchemy.exc import DBAPIError
 
 from bounced import __version__
 from bounced.cli import cases, database, demo, keys, messages, notices, reports, serve
+from bounced.cli.explain import explain
+from bounced.cli.ingest import ingest
 from bounced.cli.options import Exit, InputError, LaterError
 from bounced.cli.output import complain
 from bounced.ledger.health import describe_error, is_lost
@@ -30,8 +32,8 @@ app = typer.Typer(
 app.command()(serve.serve)
 app.command()(serve.check)
 app.command()(messages.classify)
-app.command()(messages.explain)
-app.command()(messages.ingest)
+app.command()(explain)
+app.command()(ingest)
 app.add_typer(reports.reports_app, name="reports")
 app.add_typer(cases.cases_app, name="cases")
 app.add_typer(notices.notices_app, name="notices")

@@ -60,19 +60,22 @@ def list_cases(
     if as_json:
         print_rows(rows)
         return
-    columns = ("case, last strike", "subject, author", "verdict", "state", "strikes", "notices")
+    columns = (
+        "case, last strike (UTC)",
+        "subject, author",
+        "verdict, state (UTC)",
+        "strikes, notices",
+    )
     lines = [
         (
             [row["case"], show_minute(row["last_strike_at"])],
             [row["subject"], row["author"]],
-            [row["category"], row["reason"]],
-            [row["state"], show_due(row["due_at"])],
-            row["strikes"],
-            row["notices"],
+            [row["category"], row["reason"], row["state"], show_due(row["due_at"])],
+            f"{row['strikes']}, {row['notices']}",
         )
         for row in rows
     ]
-    print_list(columns, lines, fold=("subject, author",), nothing="no cases")
+    print_list(columns, lines, fold=columns[1:3], nothing="no cases")
 
 
 @cases_app.command("show")
@@ -95,7 +98,7 @@ def show_case(
         return
     print_facts(row)
     say()
-    columns = ("failed at", "recipient", "verdict", "round", "told in notice", "report")
+    columns = ("failed at (UTC)", "recipient", "verdict", "round", "told in notice", "report")
     lines = [
         (
             show_minute(line["failed_at"]),

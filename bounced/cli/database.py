@@ -78,6 +78,11 @@ def backup(
         os.close(os.open(target, os.O_CREAT | os.O_EXCL, _OWNER_ONLY))
     except FileExistsError:
         raise InputError(f"{target}: is there already; choose another name") from None
+    except OSError as error:
+        raise BouncedError(
+            f"{target}: cannot be made: {error.strerror}; name a file in a folder that is there "
+            "and may be written to"
+        ) from None
     try:
         with closing(sqlite3.connect(source)) as reading, closing(sqlite3.connect(target)) as copy:
             reading.backup(copy)

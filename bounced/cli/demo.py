@@ -197,14 +197,13 @@ class _Demo:
 
     def _show(self) -> None:
         self._heading("What the daemon made of it")
-        rows = self._read(queries.list_reports)
-        lines = [_describe(row, recipient) for row in reversed(rows) for recipient in
-                 row["recipients"] or [{}]]  # fmt: skip
-        columns = ("kind", "recipient", "category", "reason", "decided by", "counted")
-        print_table("Verdicts", columns, lines)
-        cases = self._read(queries.list_cases)
-        names = ("author", "subject", "category", "reason", "state", "strikes", "notices")
-        print_table("Cases", names, ([row[name] for name in names] for row in reversed(cases)))
+        rows = sorted(self._read(queries.list_reports), key=_tell_order)
+        lines = [_describe(row, who) for row in rows for who in row["recipients"] or [{}]]
+        columns = ("recipient", "verdict", "decided by", "counted")
+        print_table("Verdicts", columns, lines, fold=("recipient", "decided by", "counted"))
+        cases = sorted(self._read(queries.list_cases), key=_tell_case_order)
+        names = ("subject, author", "verdict", "state", "strikes, notices")
+        print_table("Cases", names, map(_describe_case, cases), fold=names)
         self._heading("What the authors read")
         for number, raw in enumerate(self._sink.mails, 1):
             (self._folder / f"notice-{number}.eml").write_bytes(raw)
@@ -234,15 +233,35 @@ class _Demo:
         say("The daemon: make run, or docs/integrate.md for your application")
 
 
+def _tell_order(row: dict[str, Any]) -> tuple[datetime, int, str]:
+    """Return where a report stands in the story: its day's bounces, then its day's trouble."""
+    named = {line["recipient"] for line in row["recipients"]}
+    places = (at for at, bounce in enumerate(BOUNCES) if bounce.recipient in named)
+    return row["received_at"], next(places, len(BOUNCES)), row["why"] or ""
+
+
+def _tell_case_order(row: dict[str, Any]) -> tuple[datetime, int]:
+    places = (at for at, bounce in enumerate(BOUNCES) if bounce.recipient == row["subject"])
+    return row["first_strike_at"], next(places, len(BOUNCES))
+
+
 def _describe(row: dict[str, Any], recipient: dict[str, Any]) -> tuple[object, ...]:
     counted = row["why"] or recipient.get("ignored") or ("yes" if recipient else "")
     return (
-        row["kind"],
         recipient.get("recipient"),
-        recipient.get("category") or recipient.get("action"),
-        recipient.get("reason"),
+        [recipient.get("category") or recipient.get("action") or row["kind"],
+         recipient.get("reason")],
         recipient.get("evidence"),
-        counted,
+        counted.replace("-", " "),  # folded by word
+    )  # fmt: skip
+
+
+def _describe_case(row: dict[str, Any]) -> tuple[object, ...]:
+    return (
+        [row["subject"], row["author"]],
+        [row["category"], row["reason"]],
+        row["state"],
+        f"{row['strikes']}, {row['notices']}",
     )
 
 

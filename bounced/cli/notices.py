@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from datetime import timedelta
-from typing import Annotated, Any
+from typing import Annotated, Any, NamedTuple
 
 import typer
+from sqlalchemy import Connection, select
 
 from bounced.cli.access import load_to_act, only, read, to_key, write
 from bounced.cli.options import (
@@ -33,13 +34,22 @@ from bounced.daemon import make_id, read_clock
 from bounced.ledger import notices, queries
 from bounced.ledger.engine import Ledger
 from bounced.ledger.entries import read_notice
-from bounced.ledger.records import ClaimedNotice, NoticeState
+from bounced.ledger.records import CaseState, ClaimedNotice, NoticeState
+from bounced.ledger.schema import notices as notice_table
 from bounced.logs import Event, emit
 from bounced.plan import make_composer
 from bounced.wiring import make_policy
 
 _LEASE = timedelta(minutes=1)
 _WAITING = (NoticeState.OPEN.value, NoticeState.HELD.value)
+
+
+class _Shown(NamedTuple):
+    """How a person sees a notice's state and its cases."""
+
+    state: list[str | None]
+    cases: list[str]
+
 
 notices_app = typer.Typer(no_args_is_help=True, help="Notices: mails to authors.")
 
@@ -53,31 +63,30 @@ def list_notices(
     config: ConfigOption = None,
 ) -> None:
     """List notices, newest first."""
-    rows = read(
-        config,
-        lambda connection: queries.list_notices(
+
+    def find(connection: Connection) -> tuple[list[dict[str, Any]], list[_Shown]]:
+        rows = queries.list_notices(
             connection,
             author=to_key(author),
             state=state.value if state else None,
             limit=find_limit(limit, as_json=as_json),
-        ),
-    )
+        )
+        return rows, [] if as_json else [_look_up(connection, row) for row in rows]
+
+    rows, shown = read(config, find)
     if as_json:
         print_rows(rows)
         return
-    columns = ("notice", "author", "state", "cases", "what became of it")
+    columns = ("notice, author, tried (UTC)", "cases", "what became of it (UTC)")
     lines = [
         (
-            [row["notice"], show_minute(row["attempted_at"])],
-            row["author"],
-            [row["state"], show_due(row["due_at"]) if row["state"] in _WAITING else None],
-            _list_slots(row),
-            row["detail"],
+            [row["notice"], row["author"], show_minute(row["attempted_at"])],
+            more.cases,
+            [*more.state, row["detail"]],
         )
-        for row in rows
+        for row, more in zip(rows, shown, strict=True)
     ]
-    fold = ("author", "cases", "what became of it")
-    print_list(columns, lines, fold=fold, nothing="no notices")
+    print_list(columns, lines, fold=columns, nothing="no notices")
 
 
 @notices_app.command("show")
@@ -86,13 +95,17 @@ def show_notice(
     as_json: JsonOption = False,
     config: ConfigOption = None,
 ) -> None:
-    """Show one notice and the slots that it spends."""
-    rows = read(config, lambda connection: queries.list_notices(connection, notice=notice))
-    row = only(rows, notice, "notice")
+    """Show one notice and its cases: those it tells of or, where it waits, would tell of."""
+
+    def find(connection: Connection) -> tuple[dict[str, Any], _Shown]:
+        row = only(queries.list_notices(connection, notice=notice), notice, "notice")
+        return row, _look_up(connection, row)
+
+    row, shown = read(config, find)
     if as_json:
         print_json(row)
     else:
-        print_facts(row | {"slots": None, "cases": _list_slots(row)})
+        print_facts(row | {"state": shown.state, "slots": None, "cases": shown.cases})
 
 
 @notices_app.command("preview")
@@ -151,5 +164,24 @@ def _claim_and_undo(ledger: Ledger, notice: str, settings: Settings) -> ClaimedN
     raise InputError(f"{notice}: there is nothing to tell in it any more")
 
 
-def _list_slots(row: dict[str, Any]) -> list[str]:
-    return [f"{slot['subject']} no. {slot['number']}" for slot in row["slots"]]
+def _look_up(connection: Connection, row: dict[str, Any]) -> _Shown:
+    """Return what the row of a notice does not say by itself."""
+    if row["state"] in _WAITING:
+        return _Shown([row["state"], show_due(row["due_at"])], _list_waiting(connection, row))
+    told = [f"{slot['subject']} no. {slot['number']}" for slot in row["slots"]]
+    if row["state"] == NoticeState.CLAIMED.value and row["detail"] is not None:  # put off
+        found = select(notice_table.c.claimed_until).where(notice_table.c.notice == row["notice"])
+        next_at = connection.execute(found).scalar_one()
+        return _Shown([f"waiting, next {next_at:%H:%M:%S}"], told)
+    return _Shown([row["state"]], told)
+
+
+def _list_waiting(connection: Connection, row: dict[str, Any]) -> list[str]:
+    """Return the author's cases with something to tell; those due after the notice say when."""
+    rows = queries.list_cases(connection, author=row["author"], state=CaseState.OPEN.value)
+    return [
+        f"{case['subject']} no. {case['notices'] + 1}"
+        + (f", {show_due(case['due_at'])}" if case["due_at"] > row["due_at"] else "")
+        for case in sorted(rows, key=lambda case: (case["category"], case["subject"]))
+        if case["due_at"] is not None
+    ]

@@ -88,5 +88,7 @@ def is_missing(ledger: Ledger) -> bool:
 
 
 def name_database(ledger: Ledger) -> str:
-    """Return the URL of a database without its password."""
+    """Return the URL of a database without its password, the path of a file in full."""
+    if ledger.file is not None:
+        return f"sqlite:///{ledger.file.absolute()}"
     return ledger.engine.url.render_as_string(hide_password=True)

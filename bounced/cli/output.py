@@ -10,9 +10,10 @@ import json
 import sys
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
-from typing import Any, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 from rich import box
+from rich.cells import cell_len
 from rich.console import Console
 from rich.progress import (
     BarColumn,
@@ -28,6 +29,17 @@ T = TypeVar("T")
 
 _PIPE_WIDTH = 160
 """Width of a table that goes to a file or another program."""
+_GAP = 2
+"""Spaces between two columns."""
+_LONGEST_WORD = 48
+"""What a column must have room for; addresses are seldom longer, links are."""
+
+
+class _Size(NamedTuple):
+    """How narrow a column may become, and how wide it need be."""
+
+    least: int
+    most: int
 
 
 def say(text: str = "") -> None:
@@ -55,8 +67,20 @@ def print_table(
 ) -> None:
     """Print rows as a table, a list in a cell one item a line.
 
-    Where it is too wide, the columns of `fold` are narrowed (None: all).
+    Where it is too wide, the columns of `fold` (None: all) are narrowed to their longest word.
+    Where it is still too wide for the terminal, it is printed as records.
     """
+    cells = [[_show_cell(value) for value in row] for row in rows]
+    sizes = [
+        _measure(name, [row[at] for row in cells], fold=fold is None or name in fold)
+        for at, name in enumerate(columns)
+    ]
+    gaps = _GAP * (len(columns) - 1)
+    console = make_console(sum(size.least for size in sizes) + gaps)
+    spare = console.width - sum(size.least for size in sizes) - gaps
+    if spare < 0:
+        _print_records(title, columns, cells)
+        return
     table = Table(
         title=Text(title, "bold") if title else None,
         title_justify="left",
@@ -64,13 +88,13 @@ def print_table(
         show_edge=False,
         header_style="bold",
         pad_edge=False,
+        padding=(0, _GAP - 1, 0, 0),  # the box adds one
     )
-    for column in columns:
-        fixed = fold is not None and column not in fold
-        table.add_column(column, overflow="fold", no_wrap=fixed)
-    for row in rows:
-        table.add_row(*(Text(_show_cell(value)) for value in row))
-    make_console().print(table)
+    for column, width in zip(columns, _share(sizes, spare), strict=True):
+        table.add_column(column, overflow="fold", width=width)
+    for row in cells:
+        table.add_row(*(Text("\n".join(lines)) for lines in row))
+    console.print(table)
 
 
 def print_list(
@@ -101,9 +125,10 @@ def print_facts(facts: Mapping[str, object]) -> None:
             say(f"{name.replace('_', ' '):<{width}}  {show(value)}")
 
 
-def make_console() -> Console:
-    """Return a console on stdout, wide enough where nobody's terminal sets the width."""
-    return Console(width=None if sys.stdout.isatty() else _PIPE_WIDTH, highlight=False)
+def make_console(least: int = 0) -> Console:
+    """Return a console on stdout, at least so wide where nobody's terminal sets the width."""
+    width = None if sys.stdout.isatty() else max(_PIPE_WIDTH, least)
+    return Console(width=width, highlight=False)
 
 
 def show(value: object) -> str:
@@ -150,9 +175,42 @@ def follow(items: Iterable[T], *, total: int | None, label: str) -> Iterator[T]:
         yield from progress.track(items, total=total, description=label)
 
 
-def _show_cell(value: object) -> str:
+def _measure(name: str, cells: Sequence[Sequence[str]], *, fold: bool) -> _Size:
+    lines = [line for cell in cells for line in cell]
+    words = [word for line in lines for word in line.split()] if fold else lines
+    longest = max(map(cell_len, words), default=0)
+    return _Size(
+        max(min(longest, _LONGEST_WORD) if fold else longest, *map(cell_len, name.split())),
+        max(map(cell_len, [name, *lines])),
+    )
+
+
+def _share(sizes: Sequence[_Size], spare: int) -> list[int]:
+    """Return the columns' widths: who wants least is served first, the rest shares evenly."""
+    widths = [size.least for size in sizes]
+    order = sorted(range(len(sizes)), key=lambda at: sizes[at].most - sizes[at].least)
+    for served, at in enumerate(order):
+        more = min(sizes[at].most - sizes[at].least, spare // (len(order) - served))
+        widths[at] += more
+        spare -= more
+    return widths
+
+
+def _print_records(
+    title: str, columns: Sequence[str], cells: Sequence[Sequence[Sequence[str]]]
+) -> None:
+    """Print name and value, one pair a line, an empty line between two rows."""
+    if title:
+        say(title)
+    for number, row in enumerate(cells):
+        if number:
+            say()
+        print_facts(dict(zip(columns, map(", ".join, row), strict=True)))
+
+
+def _show_cell(value: object) -> list[str]:
     lines = value if isinstance(value, list | tuple) else [value]
-    return "\n".join(show(line) for line in lines if line not in (None, ""))
+    return [show(line) for line in lines if line not in (None, "")]
 
 
 def _escape(text: str, *, keep: str = "") -> str:

@@ -55,18 +55,16 @@ def list_reports(
     if as_json:
         print_rows(rows)
         return
-    columns = ("report, received", "kind", "state", "recipients", "author")
+    columns = ("report, received (UTC)", "kind, state", "recipients, author")
     lines = [
         (
             [row["report"], show_minute(row["received_at"])],
-            row["kind"],
-            [row["state"], row["why"]],
-            _list_verdicts(row),
-            row["author"],
+            [row["kind"], row["state"], row["why"]],
+            [*_list_verdicts(row), row["author"] and f"author {row['author']}"],
         )
         for row in rows
     ]
-    print_list(columns, lines, fold=("recipients", "author"), nothing="no reports")
+    print_list(columns, lines, fold=("recipients, author",), nothing="no reports")
 
 
 @reports_app.command("show")
@@ -111,7 +109,7 @@ def list_quarantine(
     if as_json:
         print_rows(rows)
         return
-    columns = ("report, received", "client", "envelope recipient", "what was missing")
+    columns = ("report, received (UTC)", "client", "envelope recipient", "what was missing")
     lines = [
         (
             [row["report"], show_minute(row["received_at"])],
@@ -156,13 +154,15 @@ def drop_quarantined(report: str, config: ConfigOption = None) -> None:
 
 
 def _list_verdicts(row: dict[str, Any]) -> list[str]:
+    """Return a line a recipient; why one did not count only where the report could count."""
+    may_count = row["state"] != ReportState.QUARANTINED.value
     return [
         " ".join(
             part
             for part in (
                 line["recipient"] or "nobody named",
                 line["category"] or line["action"],
-                line["category"] and line["ignored"] and f"({line['ignored']})",
+                may_count and line["category"] and line["ignored"] and f"({line['ignored']})",
             )
             if part
         )

@@ -70,20 +70,22 @@ def _check_templates(settings: Settings) -> Iterator[str]:
 def _check_database(settings: Settings) -> Iterator[str]:
     ledger = Ledger(settings.database.url)
     try:
-        version = None if is_missing(ledger) else ledger.find_version()
-        if version is not None:
-            ledger.prepare()  # raises where it is not the newest
-            yield f"{name_database(ledger)}, schema {version}"
+        name = name_database(ledger)
+        if is_missing(ledger):
+            yield f"{name}: no file yet; made at the first start"
+        elif (version := ledger.find_version()) is None:
+            yield f"{name}: empty; the schema is made at the first start"
         else:
-            yield f"{name_database(ledger)}: empty; the schema is made at the first start"
+            ledger.prepare()  # raises where it is not the newest
+            yield f"{name}, schema {version}"
     finally:
         ledger.close()
 
 
 def _check_keys(settings: Settings) -> Iterator[str]:
-    path = find_keys_file(settings, Ledger(settings.database.url).file)
+    path = find_keys_file(settings, Ledger(settings.database.url).file).absolute()
     if settings.return_path.keys_file is None and not path.exists():
-        yield f"{path} is made at the first start"
+        yield f"{path}: no file yet; made at the first start"
         return
     ring = read_keys(path)
     if path.stat().st_mode & stat.S_IRWXO:
@@ -97,8 +99,7 @@ def _check_relay(settings: Settings) -> Iterator[str]:
     if relay.password_file is not None:
         read_secret(relay.password_file, "relay.password_file")
     if not relay.host:
-        yield f"none: notices go to the Maildir {relay.maildir}"
-        return
+        return  # a warning of the settings says where notices go
     try:
         socket.create_connection((relay.host, relay.port), timeout=5).close()
     except OSError as error:

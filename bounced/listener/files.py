@@ -1,4 +1,4 @@
-"""Messages from files for the command line: one message, an mbox, a Maildir, or standard input.
+"""Messages from files for the command line: a message, an mbox, a Maildir, a folder, stdin.
 
 An mbox begins with `From ` (RFC 4155); a later such line begins a message only after an empty
 line and before a header field. Quoting is undone as mboxrd has it, which serves mboxo too.
@@ -36,33 +36,50 @@ def count_messages(path: str) -> int | None:
     Raises OSError where something cannot be read.
     """
     place = Path(path)
-    if place.is_dir():
-        return len(_list_maildir(place))
-    if path == STDIN or not place.is_file():
+    if path == STDIN:
         return None
-    with place.open("rb") as stream:
-        return sum(1 for _ in _split(stream))
+    if place.is_dir():
+        return sum(1 for _ in _read_folder(place))
+    return sum(1 for _ in _read_file(place)) if place.is_file() else None
 
 
 def _read_messages(path: str, stdin: BinaryIO) -> Iterator[bytes]:
     if path == STDIN:
         yield from _split(stdin)
     elif Path(path).is_dir():
-        for file in _list_maildir(Path(path)):
-            yield file.read_bytes()
+        yield from _read_folder(Path(path))
     else:
-        with Path(path).open("rb") as stream:
-            yield from _split(stream)
+        yield from _read_file(Path(path))
 
 
-def _list_maildir(folder: Path) -> list[Path]:
-    """Return the delivered messages by name, which begins with the time of delivery."""
+def _read_file(file: Path) -> Iterator[bytes]:
+    with file.open("rb") as stream:
+        yield from _split(stream)
+
+
+def _read_folder(folder: Path) -> Iterator[bytes]:
+    """Yield a Maildir's delivered messages, or those of a plain folder's files, by name.
+
+    The name of a message in a Maildir begins with the time of its delivery.
+    """
     places = [folder / name for name in ("new", "cur") if (folder / name).is_dir()]
-    if not places:
-        raise IsADirectoryError(errno.EISDIR, "no Maildir: has neither new nor cur", str(folder))
-    files = [file for place in places for file in place.iterdir()]
+    if places:
+        for file in _list_visible(places):
+            yield file.read_bytes()
+        return
+    files = [file for file in _list_visible([folder]) if file.is_file()]
+    if not files:
+        raise FileNotFoundError(
+            errno.ENOENT, "neither a Maildir nor a folder with files in it", str(folder)
+        )
+    for file in files:
+        yield from _read_file(file)
+
+
+def _list_visible(places: Iterable[Path]) -> list[Path]:
+    found = (file for place in places for file in place.iterdir())
     return sorted(
-        (file for file in files if not file.name.startswith(".")), key=lambda file: file.name
+        (file for file in found if not file.name.startswith(".")), key=lambda file: file.name
     )
 
 

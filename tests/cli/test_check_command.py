@@ -97,10 +97,26 @@ def test_all_is_well_and_nothing_is_made(bounced: CommandLine, tmp_path: Path) -
         "ok       templates",
         "ok       database",
         "ok       keys",
-        "ok       relay",
         "warning  relay.host is empty",
     ]
     assert sorted(tmp_path.iterdir()) == before
+
+
+def test_files_that_are_not_there_yet_are_named_in_full(
+    bounced: CommandLine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    text = bounced.config.read_text()
+    bounced.config.write_text(text.replace(f"sqlite:///{tmp_path}/bounced.db", "sqlite:///a.db"))
+    monkeypatch.chdir(tmp_path)
+    lines = bounced("check").out.splitlines()
+    when = "no file yet; made at the first start"
+    assert f"ok       database: sqlite:///{tmp_path}/a.db: {when}" in lines
+    assert f"ok       keys: {tmp_path}/bounced.keys: {when}" in lines
+
+
+def test_a_database_without_a_schema_is_called_empty(bounced: CommandLine, tmp_path: Path) -> None:
+    (tmp_path / "bounced.db").write_bytes(b"")
+    assert "empty; the schema is made at the first start" in bounced("check").out
 
 
 def test_a_site_that_has_run_is_described(bounced: CommandLine, tmp_path: Path) -> None:
@@ -119,7 +135,7 @@ def test_what_is_wrong_is_named_and_the_rest_is_still_looked_at(
     outcome = bounced("check")
     assert outcome.code == 78
     assert line.format(folder=tmp_path) in outcome.out
-    assert "ok       relay" in outcome.out
+    assert "warning  relay.host is empty" in outcome.out
 
 
 @pytest.mark.parametrize(

@@ -88,6 +88,18 @@ def test_messages_of_a_mailbox_are_numbered_in_their_order(
     ]
 
 
+def test_a_folder_of_messages_is_a_source(bounced: CommandLine, tmp_path: Path) -> None:
+    folder = tmp_path / "in"
+    folder.mkdir()
+    write(folder / "2.eml", make_bounce(2, "b@x.example"))
+    write(folder / "1.eml", make_bounce(1, "a@x.example"))
+    rows = bounced("classify", "--json", str(folder)).rows
+    assert [(row["source"], row["recipients"][0]["recipient"]) for row in rows] == [
+        (f"{folder}#1", "a@x.example"),
+        (f"{folder}#2", "b@x.example"),
+    ]
+
+
 def test_standard_input_is_a_source(bounced: CommandLine) -> None:
     outcome = bounced("classify", "--json", "-", stdin=make_bounce())
     assert [row["source"] for row in outcome.rows] == ["-"]
@@ -105,7 +117,7 @@ def test_what_cannot_be_read_is_told_and_the_others_are_still_printed(
     assert len(outcome.rows) == 1
     assert outcome.complaints == [
         f"bounced: {absent}: No such file or directory",
-        f"bounced: {empty}: no Maildir: has neither new nor cur",
+        f"bounced: {empty}: neither a Maildir nor a folder with files in it",
     ]
 
 

@@ -98,6 +98,22 @@ def test_a_backup_overwrites_nothing(bounced: CommandLine, tmp_path: Path) -> No
     assert target.read_text() == "mine"
 
 
+def test_a_backup_that_cannot_be_written_names_file_and_mend(
+    bounced: CommandLine, tmp_path: Path
+) -> None:
+    target = tmp_path / "absent" / "x"
+    outcome = bounced("db", "backup", str(target))
+    assert (outcome.code, outcome.complaints) == (
+        74,
+        [
+            (
+                f"bounced: {target}: cannot be made: No such file or directory; "
+                "name a file in a folder that is there and may be written to"
+            )
+        ],
+    )
+
+
 def test_a_backup_of_nothing_leaves_nothing(
     bounced: CommandLine, database: Path, tmp_path: Path
 ) -> None:

@@ -12,6 +12,7 @@ from tests.processor.mails import (
     RECIPIENT,
     SPAM,
     make_bounce,
+    make_delay,
     make_forgery,
 )
 
@@ -32,7 +33,12 @@ def test_files_are_stored_and_judged_as_if_an_own_relay_had_brought_them(
     outcome = bounced("ingest", *(str(path) for path in sorted(folder.iterdir())))
     assert outcome.code == 0
     assert outcome.out.splitlines()[0] == "stored 3: 2 processed, 1 in quarantine"
+    assert outcome.out.splitlines()[1:3] == [
+        "  in quarantine, received-from-outside: 1",
+        "  recipients counted: 1",
+    ]
     assert "quarantine list" in outcome.out
+    assert outcome.err == ""
     (case,) = bounced("cases", "list", "--json").rows
     assert (case["author"], case["subject"], case["strikes"]) == (AUTHOR, RECIPIENT, 1)
     (held,) = bounced("quarantine", "list", "--json").rows
@@ -42,7 +48,7 @@ def test_files_are_stored_and_judged_as_if_an_own_relay_had_brought_them(
 
 def test_trusted_files_count_whatever_vouches_for_them(bounced: CommandLine, folder: Path) -> None:
     outcome = bounced("ingest", "--trusted", str(folder / "forgery.eml"))
-    assert outcome.out == "stored 1: 1 processed\n"
+    assert outcome.out == "stored 1: 1 processed\n  recipients counted: 1\n"
     assert [row["strikes"] for row in bounced("cases", "list", "--json").rows] == [1]
 
 
@@ -60,7 +66,7 @@ def test_an_unreadable_file_does_not_keep_the_others_out(
 ) -> None:
     outcome = bounced("ingest", str(folder / "absent"), str(folder / "bounce.eml"))
     assert outcome.code == 65
-    assert outcome.out == "stored 1: 1 processed\n"
+    assert outcome.out == "stored 1: 1 processed\n  recipients counted: 1\n"
     assert f"bounced: {folder / 'absent'}: No such file or directory" in outcome.complaints
 
 
@@ -72,7 +78,8 @@ def test_what_the_log_is_told_keeps_the_form_of_addresses_that_is_configured(
     )
     raw = make_bounce(reply="550 5.0.0 Xyzzy plugh")
     (folder / "odd.eml").write_bytes(raw)
-    outcome = bounced("ingest", str(folder / "odd.eml"))
+    assert bounced("ingest", str(folder / "odd.eml")).err == ""
+    outcome = bounced("ingest", "--verbose", str(folder / "odd.eml"))
     assert "failure_unclassified" in outcome.err
     assert "m***@kunde.example" in outcome.err
     assert RECIPIENT not in outcome.err
@@ -107,6 +114,57 @@ def test_a_stored_report_is_explained_by_its_id(bounced: CommandLine, folder: Pa
     assert recipient["replies"][0]["text"] == "550 5.1.1 User unknown"
 
 
+def test_a_stored_report_says_at_the_end_whether_it_counted(
+    bounced: CommandLine, folder: Path
+) -> None:
+    bounced("ingest", str(folder / "bounce.eml"))
+    (report,) = bounced("reports", "list", "--json").rows
+    (row,) = bounced("explain", "--json", report["report"]).rows
+    assert row["ledger"] == {
+        "state": "processed",
+        "trust": "relay",
+        "why": None,
+        "detail": None,
+        "recipients": [{"recipient": RECIPIENT, "counted": True, "ignored": None}],
+    }
+    told = bounced("explain", report["report"]).out
+    assert told.endswith(f"state   processed\ntrust   relay\n  {RECIPIENT}: counted\n")
+
+
+def test_a_failure_that_is_no_strike_is_explained_by_its_reason(
+    bounced: CommandLine, folder: Path
+) -> None:
+    path = folder / "delay.eml"
+    path.write_bytes(make_delay())
+    bounced("ingest", str(path))
+    (report,) = bounced("reports", "list", "--json").rows
+    (row,) = bounced("explain", "--json", report["report"]).rows
+    assert row["ledger"]["recipients"] == [
+        {"recipient": RECIPIENT, "counted": False, "ignored": "not-failed"}
+    ]
+    told = bounced("explain", report["report"]).out
+    assert told.endswith(f"  {RECIPIENT}: not counted: not-failed\n")
+
+
+def test_a_report_in_quarantine_is_explained_by_what_was_missing(
+    bounced: CommandLine, folder: Path
+) -> None:
+    bounced("ingest", str(folder / "forgery.eml"))
+    (report,) = bounced("reports", "list", "--json").rows
+    told = bounced("explain", report["report"]).out
+    assert "203.0.113.66" in told
+    assert told.endswith(": not counted: received-from-outside\n")
+    assert "origin-unresolved" not in told
+    listed = bounced("reports", "list").out
+    assert "received-from-outside" in listed
+    assert "origin-unresolved" not in listed
+
+
+def test_a_file_has_no_word_of_the_ledger(bounced: CommandLine, folder: Path) -> None:
+    (row,) = bounced("explain", "--json", str(folder / "bounce.eml")).rows
+    assert row["ledger"] is None
+
+
 def test_words_that_no_rule_knows_are_explained_as_that(bounced: CommandLine) -> None:
     raw = make_bounce(reply="550 5.0.0 Xyzzy plugh")
     outcome = bounced("explain", "-", stdin=raw)
@@ -116,13 +174,21 @@ def test_words_that_no_rule_knows_are_explained_as_that(bounced: CommandLine) ->
 def test_explaining_what_is_neither_file_nor_report_fails(bounced: CommandLine) -> None:
     outcome = bounced("explain", "nothing")
     assert outcome.code == 65
-    assert outcome.complaints == [
-        "bounced: nothing: no such file, and no report of that id in the ledger"
-    ]
+    assert outcome.complaints == ["bounced: nothing: no such file, and no report of that id"]
+
+
+def test_explaining_nothing_without_a_database_says_the_same_and_makes_none(
+    bounced: CommandLine, tmp_path: Path
+) -> None:
+    (tmp_path / "bounced.db").unlink()
+    outcome = bounced("explain", "nothing")
+    assert outcome.code == 65
+    assert outcome.complaints == ["bounced: nothing: no such file, and no report of that id"]
+    assert not (tmp_path / "bounced.db").exists()
 
 
 def test_explaining_a_file_that_cannot_be_read_fails(bounced: CommandLine, folder: Path) -> None:
     (folder / "sub").mkdir()
     outcome = bounced("explain", str(folder / "sub"))
     assert outcome.code == 65
-    assert "no Maildir" in outcome.err
+    assert "neither a Maildir nor a folder with files" in outcome.err

@@ -147,6 +147,12 @@ class TestLists:
         assert outcome.code == 0
         assert [part for part in parts if part not in outcome.out] == []
 
+    @pytest.mark.parametrize("command", ["reports", "cases", "notices", "quarantine"])
+    def test_the_heads_of_a_table_name_the_zone_of_its_times(
+        self, bounced: CommandLine, command: str
+    ) -> None:
+        assert "(UTC)" in bounced(command, "list").out.splitlines()[0]
+
     def test_one_report_is_shown_with_its_verdict(self, bounced: CommandLine) -> None:
         (row,) = bounced("reports", "list", "--json", "--recipient", FULL).rows
         assert bounced("reports", "show", "--json", row["report"]).rows == [row]
@@ -301,6 +307,43 @@ def test_a_waiting_notice_of_a_case_that_is_used_up_has_nothing_to_tell(
         65,
         [f"bounced: {waiting['notice']}: there is nothing to tell in it any more"],
     )
+
+
+def test_a_waiting_notice_lists_the_cases_that_wait_for_it(
+    bounced: CommandLine, office: Office
+) -> None:
+    (waiting,) = office.list_notices(author=OTHER)
+    assert f"{RECIPIENT} no. 1" in bounced("notices", "list", "--author", OTHER).out
+    shown = bounced("notices", "show", waiting["notice"]).out
+    assert f"cases         {RECIPIENT} no. 1\n" in shown
+    assert bounced("notices", "show", "--json", waiting["notice"]).rows[0]["slots"] == []
+
+
+def test_a_case_that_is_due_later_than_the_notice_says_when(
+    bounced: CommandLine, office: Office
+) -> None:
+    office.fail("s9", FULL, author=OTHER, verdict=MAILBOX_FULL)
+    office.move(DAY)
+    office.fail("s10", "neu@kunde.example", author=OTHER)
+    listed = bounced("notices", "list", "--author", OTHER).out
+    assert f"{FULL} no. 1" in listed
+    assert f"{FULL} no. 1, due" not in listed
+    assert "neu@kunde.example no. 1, due 2026-11-03" in listed
+
+
+def test_a_notice_that_was_put_off_says_when_it_is_tried_next(
+    bounced: CommandLine, office: Office
+) -> None:
+    office.move(HOUR)
+    claimed = office.claim()
+    assert claimed is not None
+    assert "claimed" in bounced("notices", "list", "--author", OTHER).out
+    office.defer(claimed, START.replace(hour=23, minute=4, second=5))
+    shown = bounced("notices", "list", "--author", OTHER).out
+    assert "waiting, next 23:04:05" in shown
+    assert "claimed" not in shown
+    (row,) = bounced("notices", "list", "--author", OTHER, "--json").rows
+    assert (row["state"], "claimed_until" in row) == ("claimed", False)
 
 
 @pytest.mark.parametrize("by_id", [True, False])

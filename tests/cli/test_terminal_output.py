@@ -10,6 +10,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from rich.console import Console
 
 from bounced.cli import output
 from tests.cli.conftest import CommandLine
@@ -157,3 +158,43 @@ def test_a_terminal_that_knows_few_letters_is_no_error(config: Path, hostile: st
     )  # fmt: skip
     assert (done.returncode, done.stderr) == (0, b"")
     assert done.stdout.startswith(b"schema none \\u2192 ")
+
+
+LONG = "anna.berger@architekten-berger.example"
+
+
+def print_at(width: int, monkeypatch: pytest.MonkeyPatch, *lines: tuple[object, ...]) -> None:
+    monkeypatch.setattr(output, "make_console", lambda _least=0: Console(width=width))
+    output.print_table("", ("id", "address", "words"), lines, fold=("address", "words"))
+
+
+def test_a_table_is_narrowed_by_whole_words(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    print_at(60, monkeypatch, ("0123456789", [LONG, "b"], "unknown user"))
+    assert [line.rstrip() for line in capsys.readouterr().out.splitlines()] == [
+        "id          address                                 words",
+        "─" * 60,
+        f"0123456789  {LONG}  unknown",
+        "            b                                       user",
+    ]
+
+
+def test_a_terminal_that_is_too_narrow_for_a_table_gets_records(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    print_at(50, monkeypatch, ("0123456789", [LONG, "b"], "unknown user"), ("1", "c", None))
+    assert capsys.readouterr().out.splitlines() == [
+        "id       0123456789",
+        f"address  {LONG}, b",
+        "words    unknown user",
+        "",
+        "id       1",
+        "address  c",
+    ]
+
+
+def test_what_is_not_a_terminal_is_always_wide_enough(capsys: pytest.CaptureFixture[str]) -> None:
+    row = ["x" * 60] * 4
+    output.print_table("", ("a", "b", "c", "d"), [row], fold=())
+    assert "  ".join(row) in capsys.readouterr().out

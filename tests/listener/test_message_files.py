@@ -106,8 +106,21 @@ def test_an_empty_maildir_yields_nothing(tmp_path: Path) -> None:
     assert read(tmp_path) == []
 
 
-def test_a_folder_that_is_no_maildir_says_so(tmp_path: Path) -> None:
-    with pytest.raises(IsADirectoryError, match="neither new nor cur"):
+def test_a_plain_folder_yields_its_files_in_order_of_names(tmp_path: Path) -> None:
+    (tmp_path / "folder").mkdir()
+    for name, content in (("2.eml", ONE), ("1.mbox", MBOX), (".hidden", ONE)):
+        (tmp_path / name).write_bytes(content)
+    assert read(tmp_path) == [
+        (f"{tmp_path}#1", b"Subject: one\n\nbody\n"),
+        (f"{tmp_path}#2", b"Subject: two\n\nbody\n"),
+        (f"{tmp_path}#3", ONE),
+    ]
+
+
+def test_a_folder_without_messages_says_so(tmp_path: Path) -> None:
+    (tmp_path / "folder").mkdir()
+    (tmp_path / ".hidden").write_bytes(ONE)
+    with pytest.raises(FileNotFoundError, match="neither a Maildir nor a folder with files"):
         list(iter_messages(str(tmp_path), NOTHING))
 
 
