@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-from collections import Counter
 from datetime import datetime
 from typing import Annotated
 
 import typer
-from sqlalchemy import Connection, select
 
 from bounced import logs
 from bounced.cli.messages import PathsArgument, Source
@@ -19,8 +17,6 @@ from bounced.daemon import make_processor, make_report_id, read_clock
 from bounced.ledger import queries, reports
 from bounced.ledger.engine import Ledger
 from bounced.ledger.records import NewReport, ReportState
-from bounced.ledger.schema import failures
-from bounced.ledger.schema import reports as reports_table
 from bounced.ledger.writer import Writer
 from bounced.origin.admission import Door
 from bounced.processor.rule_files import read_rule_files
@@ -52,10 +48,10 @@ def ingest(
         ids = _store(ledger, source, vouched=trusted)
         asyncio.run(_process(ledger, settings))
         states = ledger.read(lambda connection: queries.count_states(connection, ids))
-        whys = ledger.read(lambda connection: _count_whys(connection, ids))
+        outcomes = ledger.read(lambda connection: queries.count_outcomes(connection, ids))
     _tell_states(len(ids), states)
-    for why, count in sorted(whys.items()):
-        say(f"  {why}: {count}")
+    for outcome, count in sorted(outcomes.items()):
+        say(f"  {outcome}: {count}")
     if states.get(ReportState.QUARANTINED):
         say("`bounced quarantine list` tells more; `bounced quarantine release ID` counts one")
     source.finish()
@@ -91,24 +87,6 @@ def _tell_states(stored: int, states: dict[str, int]) -> None:
         if states.get(state)
     ]
     say(f"stored {stored}" + (": " if parts else "") + ", ".join(parts))
-
-
-def _count_whys(connection: Connection, ids: list[str]) -> Counter[str]:
-    """Return what became of the reports in quarantine and of the others' recipients."""
-    whys: Counter[str] = Counter()
-    for start in range(0, len(ids), _STORE_AT_ONCE):
-        chosen = reports_table.c.report.in_(ids[start : start + _STORE_AT_ONCE])
-        held = reports_table.c.state == ReportState.QUARANTINED.value
-        for why in connection.execute(select(reports_table.c.why).where(chosen, held)).scalars():
-            whys[f"in quarantine, {why}"] += 1
-        found = (
-            select(failures.c.ignored)
-            .join(reports_table, reports_table.c.report == failures.c.report)
-            .where(chosen, reports_table.c.state == ReportState.PROCESSED.value)
-        )
-        for ignored in connection.execute(found).scalars():
-            whys[f"recipients not counted, {ignored}" if ignored else "recipients counted"] += 1
-    return whys
 
 
 def _make_arrival(raw: bytes, now: datetime, *, vouched: bool) -> NewReport:

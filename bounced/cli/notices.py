@@ -6,7 +6,7 @@ from datetime import timedelta
 from typing import Annotated, Any, NamedTuple
 
 import typer
-from sqlalchemy import Connection, select
+from sqlalchemy import Connection
 
 from bounced.cli.access import load_to_act, only, read, to_key, write
 from bounced.cli.options import (
@@ -35,7 +35,6 @@ from bounced.ledger import notices, queries
 from bounced.ledger.engine import Ledger
 from bounced.ledger.entries import read_notice
 from bounced.ledger.records import CaseState, ClaimedNotice, NoticeState
-from bounced.ledger.schema import notices as notice_table
 from bounced.logs import Event, emit
 from bounced.plan import make_composer
 from bounced.wiring import make_policy
@@ -105,6 +104,7 @@ def show_notice(
     if as_json:
         print_json(row)
     else:
+        del row["next_attempt_at"]  # the state tells
         print_facts(row | {"state": shown.state, "slots": None, "cases": shown.cases})
 
 
@@ -169,10 +169,8 @@ def _look_up(connection: Connection, row: dict[str, Any]) -> _Shown:
     if row["state"] in _WAITING:
         return _Shown([row["state"], show_due(row["due_at"])], _list_waiting(connection, row))
     told = [f"{slot['subject']} no. {slot['number']}" for slot in row["slots"]]
-    if row["state"] == NoticeState.CLAIMED.value and row["detail"] is not None:  # put off
-        found = select(notice_table.c.claimed_until).where(notice_table.c.notice == row["notice"])
-        next_at = connection.execute(found).scalar_one()
-        return _Shown([f"waiting, next {next_at:%H:%M:%S}"], told)
+    if row["next_attempt_at"] is not None:
+        return _Shown([f"waiting, next {row['next_attempt_at']:%H:%M:%S}"], told)
     return _Shown([row["state"]], told)
 
 

@@ -9,7 +9,7 @@ from typing import Any
 
 from sqlalchemy import Connection, Row, func, or_, select
 
-from bounced.ledger.records import ReportState
+from bounced.ledger.records import NoticeState, ReportState
 from bounced.ledger.schema import cases, failures, notices, reports, slots, strikes
 
 _CHUNK = 500
@@ -168,7 +168,17 @@ def list_notices(
             taken.setdefault(slot.notice, []).append(_pick(slot, ("case", "subject", "number")))
     keys = ("notice", "author", "state", "due_at", "attempted_at", "settled_at", "message_id",
             "attempts", "detail")  # fmt: skip
-    return [_pick(row, keys) | {"slots": taken.get(row.notice, [])} for row in rows]
+    return [
+        _pick(row, keys)
+        | {"next_attempt_at": _find_next_attempt(row), "slots": taken.get(row.notice, [])}
+        for row in rows
+    ]
+
+
+def _find_next_attempt(row: Row[Any]) -> datetime | None:
+    """Return when a notice that was put off is tried again."""
+    put_off = row.state == NoticeState.CLAIMED.value and row.detail is not None
+    return row.claimed_until if put_off else None
 
 
 def count_states(connection: Connection, ids: Sequence[str]) -> dict[str, int]:
@@ -177,6 +187,24 @@ def count_states(connection: Connection, ids: Sequence[str]) -> dict[str, int]:
     for start in range(0, len(ids), _CHUNK):
         chosen = reports.c.report.in_(ids[start : start + _CHUNK])
         counts.update(connection.execute(select(reports.c.state).where(chosen)).scalars())
+    return dict(counts)
+
+
+def count_outcomes(connection: Connection, ids: Sequence[str]) -> dict[str, int]:
+    """Return, in words, what became of reports in quarantine, and of the others' recipients."""
+    counts: Counter[str] = Counter()
+    for start in range(0, len(ids), _CHUNK):
+        chosen = reports.c.report.in_(ids[start : start + _CHUNK])
+        held = reports.c.state == ReportState.QUARANTINED.value
+        for why in connection.execute(select(reports.c.why).where(chosen, held)).scalars():
+            counts[f"in quarantine, {why}"] += 1
+        found = (
+            select(failures.c.ignored)
+            .join(reports, reports.c.report == failures.c.report)
+            .where(chosen, reports.c.state == ReportState.PROCESSED.value)
+        )
+        for ignored in connection.execute(found).scalars():
+            counts[f"recipients not counted, {ignored}" if ignored else "recipients counted"] += 1
     return dict(counts)
 
 

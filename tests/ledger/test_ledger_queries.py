@@ -169,6 +169,7 @@ def test_a_notice_has_every_key_of_the_design(office: Office) -> None:
         "message_id": f"{sent.notice}@bounce.example.com",
         "attempts": 1,
         "detail": "250 ok",
+        "next_attempt_at": None,
         "slots": [{"case": counted.case, "subject": RECIPIENT, "number": 1}],
     }
     assert (open_one["state"], open_one["attempted_at"], open_one["slots"]) == ("open", None, [])
