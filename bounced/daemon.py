@@ -341,7 +341,7 @@ class Daemon:
         emit(
             Event.CONFIG_LOADED,
             path=str(self._config_path or "built-in defaults"),
-            rules=len(plan.rules),
+            rule_files=len(plan.rules),
             keys=len(plan.ring.keys),
         )
         for why in list_warnings(plan.settings):

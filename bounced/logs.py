@@ -101,7 +101,7 @@ EVENTS: Mapping[Event, EventShape] = {
     **{event: _shape(optional="why detail") for event in Event},
     Event.STARTED: _shape("smtp version", "lmtp http database pid"),
     Event.STOPPED: _shape(optional="why pending"),
-    Event.CONFIG_LOADED: _shape("path", "rules keys"),
+    Event.CONFIG_LOADED: _shape("path", "rule_files keys"),
     Event.CONFIG_WARNING: _shape("why", level=_WARNING),
     Event.CONFIG_REJECTED: _shape("why", level=_ERROR),
     Event.SMTP_REFUSED: _shape("why", "client sender recipient reply"),

@@ -69,11 +69,6 @@ class Origin:
     """The same for ops, naming the address that was missing in own_relays."""
     quarantined: bool = False
 
-    @property
-    def counts(self) -> bool:
-        """Tell whether its failures may become strikes of the author."""
-        return self.why is None
-
 
 def resolve_origin(
     report: Report, arrival: Arrival, send: Send | None, settings: OriginSettings

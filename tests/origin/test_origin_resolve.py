@@ -293,9 +293,9 @@ def test_what_counts_has_an_author_and_is_not_in_quarantine(
     report: Report, arrival: Arrival, send: Send | None, trust: TrustMode
 ) -> None:
     origin = resolve_origin(report, arrival, send, replace(SETTINGS, trust=trust))
-    assert origin.counts == (origin.author is not None) == (origin.source is not None)
-    assert not (origin.counts and origin.quarantined)
-    if origin.counts and origin.trust is Trust.NONE:
+    assert (origin.why is None) == (origin.author is not None) == (origin.source is not None)
+    assert not (origin.why is None and origin.quarantined)
+    if origin.why is None and origin.trust is Trust.NONE:
         assert trust is TrustMode.ANY
 
 

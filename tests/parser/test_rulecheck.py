@@ -96,3 +96,13 @@ def test_a_rule_that_something_tells_apart_can_win(one: str, two: str) -> None:
 def test_a_rule_of_bad_address_shuts_out_none_because_the_guard_stands_over_it() -> None:
     one = table("one", 'words = ["nobody"]', '"550 nobody"', about="bad-address/user-unknown")
     assert check(one, table("two", 'words = ["nobody"]', '"550 nobody: spam"')) == []
+
+
+def test_a_sites_files_alone_are_checked_when_they_are_named() -> None:
+    losing = (
+        'stage = "language"\n[[rule]]\nid = "a"\ncategory = "policy"\nreason = "virus"\n'
+        'source = "x"\nwords = ["some words"]\nexamples = ["550 others"]\n'
+    )
+    rules = parse_rules({"ours.toml": losing})
+    assert len(check_examples(rules)) == 1
+    assert check_examples(rules, {"site.toml"}) == []
