@@ -18,8 +18,9 @@ demo: $(READY)
 run: $(READY)
 	$(BIN)/bounced serve
 
+# A module's tests stay in one process: they share its servers.
 test: $(READY)
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n auto --dist loadscope
 
 lint: $(READY)
 	$(BIN)/ruff format --check .
