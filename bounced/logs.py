@@ -113,6 +113,7 @@ EVENTS: Mapping[Event, EventShape] = {
     Event.WORKER_KILLED: _shape("report", "why attempt", level=_WARNING),
     Event.FAILURE_CLASSIFIED: _shape("report recipient category reason rule", "status smtp_code"),
     Event.FAILURE_UNCLASSIFIED: _shape("report recipient", "status smtp_code", level=_WARNING),
+    Event.TEXT_CLUSTER_FOUND: _shape("report cluster", level=_WARNING),
     Event.ORIGIN_RESOLVED: _shape("report author source", "reference trust"),
     Event.ORIGIN_UNRESOLVED: _shape("report", "why detail", level=_WARNING),
     Event.STRIKE_COUNTED: _shape("report case author subject strikes", "category reason"),

@@ -103,7 +103,11 @@ def show_case(
         (
             show_minute(line["failed_at"]),
             line["recipient"],
-            [line["category"], line["reason"]],
+            [
+                line["category"],
+                line["reason"],
+                "counts no longer" if line["withdrawn"] else None,
+            ],
             line["round"],
             line["notice"],
             line["report"],

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from datetime import UTC, datetime
 from enum import IntEnum
 from pathlib import Path
 from typing import Annotated
@@ -14,6 +15,7 @@ import typer
 from bounced.config import Settings, find_config_file, load_settings
 from bounced.ledger.engine import Ledger
 from bounced.model import BouncedError
+from bounced.values import parse_duration
 
 
 class Exit(IntEnum):
@@ -53,12 +55,36 @@ LimitOption = Annotated[
 
 AuthorOption = Annotated[str | None, typer.Option("--author", help="Only of this author.")]
 RecipientOption = Annotated[str | None, typer.Option("--recipient", help="Only this recipient.")]
+SinceOption = Annotated[
+    str | None,
+    typer.Option(
+        "--since", metavar="TIME", help="Only what came since: 30d, 12h, 2026-11-01 (UTC)."
+    ),
+]
 _LIMIT = 50
 
 
 def find_limit(limit: int | None, *, as_json: bool) -> int | None:
     """Return how many rows are shown at most; None: all, which is what programs want."""
     return limit or (None if as_json else _LIMIT)
+
+
+def find_since(since: str | None, now: datetime) -> datetime | None:
+    """Read a duration back from now, or a date or time, UTC where it names no zone.
+
+    Raises typer.BadParameter (exit 64).
+    """
+    if since is None:
+        return None
+    with suppress(ValueError):
+        return now - parse_duration(since)
+    try:
+        moment = datetime.fromisoformat(since)
+    except ValueError:
+        raise typer.BadParameter(
+            f"--since {since}: write how long ago, as 30d or 12h, or a date, as 2026-11-01"
+        ) from None
+    return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
 
 
 def load(config: Path | None) -> Settings:

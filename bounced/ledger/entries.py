@@ -19,9 +19,10 @@ def read_claimed(connection: Connection, row: Row[Any]) -> ClaimedNotice:
         .where(slots.c.notice == row.notice)
         .order_by(slots.c.category, slots.c.subject)
     ).all()
+    told_case = func.coalesce(strikes.c.told_case, strikes.c.case)
     told = connection.execute(
         select(
-            strikes.c.case,
+            told_case.label("case"),
             strikes.c.recipient,
             strikes.c.failed_at,
             func.coalesce(sends.c.title, reports.c.protocol_subject).label("title"),
@@ -44,7 +45,6 @@ def read_claimed(connection: Connection, row: Row[Any]) -> ClaimedNotice:
             ),
         )
         .outerjoin(sends, sends.c.send == strikes.c.send)
-        .where(strikes.c.case.in_(select(slots.c.case).where(slots.c.notice == row.notice)))
         .where(strikes.c.notice == row.notice)
         .order_by(strikes.c.failed_at.desc(), strikes.c.recipient_key, strikes.c.send_key)
     ).all()

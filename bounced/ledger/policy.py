@@ -109,6 +109,12 @@ class Strike:
     category: Category
     reason: Reason
 
+    @property
+    def strike(self) -> str:
+        """Return the id of the strike's key, 16 hex digits."""
+        key = f"{self.author}\0{self.recipient_key}\0{self.send_key}"
+        return hashlib.sha256(key.encode()).hexdigest()[:16]
+
 
 def decide_strike(
     report: Report,

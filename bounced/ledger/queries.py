@@ -134,6 +134,7 @@ def list_strikes(connection: Connection, case: str) -> list[dict[str, Any]]:
         "failed_at",
         "counted_at",
         "notice",
+        "withdrawn",
     )
     return [_pick(row, keys) for row in connection.execute(query)]
 

@@ -6,21 +6,22 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from itertools import accumulate
+from typing import Any
 
-from sqlalchemy import Connection, delete, func, insert, select, update
+from sqlalchemy import Connection, Row, delete, func, insert, select, update
 
 from bounced.ledger.records import NewReport, ReportState
-from bounced.ledger.schema import failures, report_contents, reports
+from bounced.ledger.schema import report_contents, reports
 from bounced.model import (
     Kind,
     OriginSource,
-    RecipientFacts,
     Report,
     Send,
     TokenType,
     Trust,
     Verdict,
 )
+from bounced.parser.cluster import Cluster
 
 _INTAKE_COLUMNS = (
     "report",
@@ -67,6 +68,8 @@ class Finding:
     """For a registered send: per recipient, whom of the send the failure speaks of."""
     digest: str = ""
     """SHA-256 of the raw message, hex."""
+    clusters: tuple[Cluster | None, ...] = ()
+    """Where anything is unknown: per recipient, what its text is one of; None elsewhere."""
 
 
 def append(connection: Connection, arrivals: Sequence[NewReport]) -> None:
@@ -102,12 +105,7 @@ def claim(
         .limit(limit)
         .with_for_update(skip_locked=True)
     ).all()
-    totals = accumulate(row.size for row in waiting)
-    taken = [
-        row.report
-        for i, (row, total) in enumerate(zip(waiting, totals, strict=True))
-        if i == 0 or total <= max_bytes
-    ]
+    taken = [row.report for row in cut_by_size(waiting, max_bytes)]
     if not taken:
         return []
     connection.execute(
@@ -116,6 +114,18 @@ def claim(
         .values(claimed_until=now + lease, attempts=reports.c.attempts + 1)
     )
     return read_stored(connection, taken)
+
+
+def cut_by_size(
+    rows: Sequence[Row[*tuple[Any, ...]]], max_bytes: int
+) -> list[Row[*tuple[Any, ...]]]:
+    """Return the first rows whose `size` together stays within `max_bytes`; at least one."""
+    totals = accumulate(row.size for row in rows)
+    return [
+        row
+        for i, (row, total) in enumerate(zip(rows, totals, strict=True))
+        if i == 0 or total <= max_bytes
+    ]
 
 
 def release_claims(connection: Connection) -> int:
@@ -183,42 +193,32 @@ def quarantine(
     )
 
 
-def write_finding(
-    connection: Connection, finding: Finding, ignored: Sequence[str | None], now: datetime
-) -> None:
-    """Write what was found, over what an earlier processing found; nothing if it was dropped."""
+def write_finding(connection: Connection, finding: Finding, processed_at: datetime | None) -> bool:
+    """Write what was found over what an earlier processing found; False: it was dropped.
+
+    None leaves the time of processing as it is.
+    """
     report, returned = finding.report, finding.report.returned
     state = ReportState.QUARANTINED if finding.quarantined else ReportState.PROCESSED
-    written = connection.execute(
-        update(reports)
-        .where(reports.c.report == finding.arrival.report)
-        .values(
-            state=state.value,
-            claimed_until=None,
-            processed_at=now,
-            kind=report.kind.value,
-            trust=finding.trust.value,
-            why=finding.why,
-            detail=finding.detail,
-            author=finding.author,
-            origin_source=finding.source.value if finding.source else None,
-            reference=finding.reference,
-            reporting_mta=report.reporting_mta,
-            message_id=report.message_id,
-            protocol_subject=returned.subject if returned else None,
-            protocol_sent_at=returned.sent_at if returned else None,
-            protocol_language=returned.language if returned else None,
-        )
-    ).rowcount
-    connection.execute(delete(failures).where(failures.c.report == finding.arrival.report))
-    rows = [
-        _describe_failure(finding.arrival.report, position, facts, verdict, why)
-        for position, (facts, verdict, why) in enumerate(
-            zip(report.recipients, finding.verdicts, ignored, strict=True)
-        )
-    ]
-    if rows and written:
-        connection.execute(insert(failures), rows)
+    values = {
+        "state": state.value,
+        "claimed_until": None,
+        "processed_at": processed_at or reports.c.processed_at,
+        "kind": report.kind.value,
+        "trust": finding.trust.value,
+        "why": finding.why,
+        "detail": finding.detail,
+        "author": finding.author,
+        "origin_source": finding.source.value if finding.source else None,
+        "reference": finding.reference,
+        "reporting_mta": report.reporting_mta,
+        "message_id": report.message_id,
+        "protocol_subject": returned.subject if returned else None,
+        "protocol_sent_at": returned.sent_at if returned else None,
+        "protocol_language": returned.language if returned else None,
+    }
+    chosen = reports.c.report == finding.arrival.report
+    return connection.execute(update(reports).where(chosen).values(values)).rowcount == 1
 
 
 def release(connection: Connection, report: str) -> bool:
@@ -250,31 +250,3 @@ def count_by_state(connection: Connection) -> dict[str, int]:
     """Return how many reports are in each state."""
     rows = connection.execute(select(reports.c.state, func.count()).group_by(reports.c.state))
     return {row[0]: row[1] for row in rows}
-
-
-def _describe_failure(
-    report: str,
-    position: int,
-    facts: RecipientFacts,
-    verdict: Verdict | None,
-    ignored: str | None,
-) -> dict[str, object]:
-    return {
-        "report": report,
-        "position": position,
-        "recipient": facts.recipient,
-        "original_recipient": facts.original_recipient,
-        "final_recipient": facts.final_recipient,
-        "action": facts.action.value if facts.action else None,
-        "status": facts.status,
-        "smtp_code": facts.smtp_code,
-        "remote_mta": facts.remote_mta,
-        "diagnostic_code": facts.diagnostic_code,
-        "reply": facts.replies[0].text if facts.replies else None,
-        "category": verdict.category.value if verdict else None,
-        "reason": verdict.reason.value if verdict else None,
-        "rule": verdict.rule if verdict else None,
-        "evidence": verdict.evidence if verdict else None,
-        "evidence_where": verdict.where if verdict else None,
-        "ignored": ignored,
-    }

@@ -172,6 +172,31 @@ failures = Table(
     Column("evidence", CleanText),
     Column("evidence_where", CleanText),
     Column("ignored", CleanText),
+    # What it counts for, where it counts; what its text is one of, where no rule speaks.
+    Column("strike", _ID),
+    Column("subject", CleanText),
+    Column("cluster", _ID),
+)
+Index(
+    "ix_failures_strike",
+    failures.c.strike,
+    sqlite_where=text("strike IS NOT NULL"),
+    postgresql_where=text("strike IS NOT NULL"),
+)
+Index(
+    "ix_failures_cluster",
+    failures.c.cluster,
+    sqlite_where=text("cluster IS NOT NULL"),
+    postgresql_where=text("cluster IS NOT NULL"),
+)
+
+text_clusters = Table(
+    "text_clusters",
+    metadata,
+    # The key lets each be found once only, whoever reads its first text.
+    Column("cluster", _ID, primary_key=True),
+    Column("text", CleanText, nullable=False),
+    Column("found_at", UtcTime, nullable=False),
 )
 
 cases = Table(
@@ -218,9 +243,20 @@ strikes = Table(
     Column("counted_at", UtcTime, nullable=False),
     Column("send", _ID),
     Column("notice", _ID),
+    # Set by replay alone: causes no mail, is told along with others.
+    Column("quiet", Boolean, nullable=False, server_default=false()),
+    # Set by replay alone: counts no longer, or was told of in another case.
+    Column("withdrawn", Boolean, nullable=False, server_default=false()),
+    Column("told_case", _ID),
 )
 Index("ix_strikes_case_round", strikes.c.case, strikes.c.round, strikes.c.failed_at)
 Index("ix_strikes_report", strikes.c.report)
+Index(
+    "ix_strikes_notice",
+    strikes.c.notice,
+    sqlite_where=text("notice IS NOT NULL"),
+    postgresql_where=text("notice IS NOT NULL"),
+)
 
 notices = Table(
     "notices",
@@ -281,3 +317,15 @@ slots = Table(
     CheckConstraint(f"number BETWEEN 1 AND {MAX_NOTICES}", name="at_most_three"),
 )
 Index("uq_slots_notice_case", slots.c.notice, slots.c.case, unique=True)
+
+replays = Table(
+    "replays",
+    metadata,
+    # A replay that is under way or was interrupted, by what it judges with.
+    Column("fingerprint", _ID, primary_key=True),
+    Column("since_at", UtcTime),
+    Column("started_at", UtcTime, nullable=False),
+    # The last report that is done.
+    Column("received_at", UtcTime),
+    Column("report", _ID),
+)

@@ -1,4 +1,4 @@
-"""Counting: findings become strikes, strikes make cases, cases make an author's open digest.
+"""What a transaction of findings does: strikes are counted, cases make an author's open digest.
 
 Case, strikes and digest all belong to one author, so whoever counts or tells locks the author
 first: parallel nodes work on one author one after the other.
@@ -6,46 +6,25 @@ first: parallel nodes work on one author one after the other.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import (
-    ColumnElement,
-    Connection,
-    Row,
-    ScalarSelect,
-    and_,
-    delete,
-    func,
-    insert,
-    select,
-    update,
-)
+from sqlalchemy import Connection, Row, and_, delete, func, insert, select, update
 
-from bounced.ledger import policy, reports
+from bounced.ledger import clusters, policy, reports
+from bounced.ledger.counting import Counted, StrikeCounter
+from bounced.ledger.failures import Decision, write_failures
 from bounced.ledger.policy import Context, Ignored, PolicySettings, Strike
 from bounced.ledger.records import NoticeState
 from bounced.ledger.reports import Finding
 from bounced.ledger.schema import cases, is_waiting, notices, strikes
-from bounced.ledger.tally import drop_empty, end_quiet, open_case, recount
 
 NewId = Callable[[], str]
-
-
-@dataclass(frozen=True, slots=True)
-class Counted:
-    """A strike and where it went."""
-
-    strike: Strike
-    case: str
-    strikes: int
-    """Strikes of the case in its round."""
-    is_new: bool
-    """False for a double, a retry, a report processed again."""
-    new_round: int | None = None
-    """Number of the round that this strike opens after a long quiet (`quiet_reset`)."""
+Decided = tuple[Finding, Sequence[Decision]]
+"""A finding with one decision for each of its recipients."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +34,10 @@ class Outcome:
     finding: Finding
     recipients: tuple[Counted | Ignored, ...]
     """One for each of the report's recipients."""
+    clusters: tuple[str, ...] = ()
+    """Clusters of unknown texts that nobody had found before."""
+    withdrawn: int = 0
+    """Strikes that count no longer since the report was judged anew."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,21 +57,44 @@ def record(
     new_id: NewId,
 ) -> tuple[list[Outcome], list[Opened]]:
     """Write findings and count their strikes; running it again changes nothing."""
-    decided = [(finding, _decide(finding, settings)) for finding in findings]
-    wanted = [item for _, decisions in decided for item in decisions if isinstance(item, Strike)]
-    lock_authors(connection, {item.author for item in wanted})
-    outcomes = []
-    for finding, decisions in decided:
-        counted = tuple(
-            item
-            if isinstance(item, Ignored)
-            else _count(connection, finding, position, item, settings=settings, now=now)
-            for position, item in enumerate(decisions)
+    decided = [(finding, decide(finding, settings)) for finding in findings]
+    authors = lock_counted(connection, decided)
+    outcomes = settle(connection, decided, StrikeCounter(connection, settings, now))
+    return outcomes, open_digests(connection, authors, now, new_id)
+
+
+def lock_counted(connection: Connection, decided: Iterable[Decided]) -> set[str]:
+    """Lock every author for whom these findings count, or counted before; return them."""
+    decided = list(decided)
+    before = _read_strikes(connection, decided)
+    wanted = {
+        item.author for _, decisions in decided for item in decisions if isinstance(item, Strike)
+    }
+    authors = wanted | {row.author for row in before}
+    lock_authors(connection, authors)
+    return authors
+
+
+def settle(
+    connection: Connection, decided: Sequence[Decided], counter: StrikeCounter
+) -> list[Outcome]:
+    """Write findings, count what counts, take back what their reports counted for before.
+
+    The authors are locked.
+    """
+    before = _read_strikes(connection, decided)
+    written = [_write(connection, finding, decisions, counter) for finding, decisions in decided]
+    found = clusters.note(connection, (finding for finding, _ in decided), counter.now)
+    withdrawn = _take_back(before, decided, counter)
+    return [
+        Outcome(
+            finding,
+            recipients,
+            clusters=tuple(found.get(finding.arrival.report, ())),
+            withdrawn=withdrawn[finding.arrival.report],
         )
-        why = [item.value if isinstance(item, Ignored) else None for item in decisions]
-        reports.write_finding(connection, finding, why, now)
-        outcomes.append(Outcome(finding, counted))
-    return outcomes, open_digests(connection, {item.author for item in wanted}, now, new_id)
+        for (finding, _), recipients in zip(decided, written, strict=True)
+    ]
 
 
 def lock_authors(connection: Connection, authors: Iterable[str]) -> None:
@@ -136,7 +142,8 @@ def open_digests(
     return opened
 
 
-def _decide(finding: Finding, settings: PolicySettings) -> list[Strike | Ignored]:
+def decide(finding: Finding, settings: PolicySettings) -> list[Decision]:
+    """Say for each recipient of a report whether it counts; pure."""
     arrival = finding.arrival
     addressed = finding.addressed or (None,) * len(finding.verdicts)
     return [
@@ -162,92 +169,47 @@ def _decide(finding: Finding, settings: PolicySettings) -> list[Strike | Ignored
     ]
 
 
-def _count(
+def _write(
     connection: Connection,
     finding: Finding,
-    position: int,
-    strike: Strike,
-    *,
-    settings: PolicySettings,
-    now: datetime,
-) -> Counted:
-    """Write one strike, new or known, and bring its case up to date."""
-    values: dict[str, Any] = {
-        "report": finding.arrival.report,
-        "position": position,
-        "recipient": strike.recipient,
-        "category": strike.category.value,
-        "reason": strike.reason.value,
-        "failed_at": finding.arrival.received_at,
-    }
-    known = connection.execute(
-        select(strikes, cases.c.round.label("case_round"))
-        .join(cases, cases.c.case == strikes.c.case)
-        .where(_key(strike))
-    ).one_or_none()
-    new_round = None
-    if known is None:
-        case = open_case(connection, strike, settings)
-        new_round = end_quiet(connection, case, finding.arrival.received_at, settings)
-        connection.execute(
-            insert(strikes).values(
-                author=strike.author,
-                recipient_key=strike.recipient_key,
-                send_key=strike.send_key,
-                case=case,
-                round=_read_round(case),
-                counted_at=now,
-                send=finding.send.send if finding.send else None,
-                **values,
-            )
-        )
-    elif _is_newer(values, known):
-        case = _change(connection, strike, values, known, settings)
-    else:
-        case = known.case
-    total = recount(connection, case, settings)
-    return Counted(strike, case, total, is_new=known is None, new_round=new_round)
-
-
-def _is_newer(values: dict[str, Any], known: Row[Any]) -> bool:
-    """Tell whether a report speaks later of a send than the strike's own, or is that report."""
-    mine = (values["failed_at"], values["report"], values["position"])
-    return bool(mine >= (known.failed_at, known.report, known.position))
-
-
-def _change(
-    connection: Connection,
-    strike: Strike,
-    values: dict[str, Any],
-    known: Row[Any],
-    settings: PolicySettings,
-) -> str:
-    """Let a later report of the same send speak; return the case that the strike is now in.
-
-    Another category may mean another case. A strike stays where it is, as it is, once its author
-    was told of it or its round has ended.
-    """
-    moves = known.case != policy.find_case_id(strike.author, strike.subject)
-    if moves and (known.notice is not None or known.round != known.case_round):
-        return str(known.case)
-    if not moves:
-        connection.execute(update(strikes).where(_key(strike)).values(values))
-        return str(known.case)
-    case = open_case(connection, strike, settings)
-    place = {"case": case, "round": _read_round(case)}
-    connection.execute(update(strikes).where(_key(strike)).values(values | place))
-    recount(connection, known.case, settings)
-    drop_empty(connection, known.case)
-    return case
-
-
-def _key(strike: Strike) -> ColumnElement[bool]:
-    return and_(
-        strikes.c.author == strike.author,
-        strikes.c.recipient_key == strike.recipient_key,
-        strikes.c.send_key == strike.send_key,
+    decisions: Sequence[Decision],
+    counter: StrikeCounter,
+) -> tuple[Counted | Ignored, ...]:
+    """Count what a report counts for, then write it down; return one for each recipient."""
+    counted = tuple(
+        item if isinstance(item, Ignored) else counter.count(finding, position, item)
+        for position, item in enumerate(decisions)
     )
+    if reports.write_finding(connection, finding, None if counter.replays else counter.now):
+        write_failures(connection, finding, decisions)
+    return counted
 
 
-def _read_round(case: str) -> ScalarSelect[int]:
-    return select(cases.c.round).where(cases.c.case == case).scalar_subquery()
+def _read_strikes(connection: Connection, decided: Iterable[Decided]) -> Sequence[Row[Any]]:
+    """Return the strikes that have their words from these reports."""
+    ids = [finding.arrival.report for finding, _ in decided]
+    return connection.execute(
+        select(strikes)
+        .where(strikes.c.report.in_(ids))
+        .order_by(strikes.c.author, strikes.c.recipient_key, strikes.c.send_key)
+    ).all()
+
+
+def _take_back(
+    before: Iterable[Row[Any]], decided: Iterable[Decided], counter: StrikeCounter
+) -> Counter[str]:
+    """Take back the strikes that their reports no longer count for; return how many, by report."""
+    now = {finding.arrival.report: decisions for finding, decisions in decided}
+    withdrawn: Counter[str] = Counter()
+    for row in before:
+        decisions = now[row.report]
+        if _name(row) in {_name(item) for item in decisions if isinstance(item, Strike)}:
+            continue
+        at = decisions[row.position] if row.position < len(decisions) else None
+        instead = at if isinstance(at, Strike) else None
+        withdrawn[row.report] += counter.take_back(row, instead)
+    return withdrawn
+
+
+def _name(strike: Strike | Row[Any]) -> tuple[str, str, str]:
+    return strike.author, strike.recipient_key, strike.send_key

@@ -15,7 +15,6 @@ from sqlalchemy import (
     Row,
     Table,
     and_,
-    case,
     delete,
     exists,
     func,
@@ -39,8 +38,13 @@ FRESH = {
 """How a case begins a round; `recount` finds the rest."""
 
 
-def open_case(connection: Connection, strike: Strike, settings: PolicySettings) -> str:
-    """Return the case that a strike goes to, open; a closed one goes on where it stood."""
+def open_case(
+    connection: Connection, strike: Strike, settings: PolicySettings, used_at: datetime | None
+) -> str:
+    """Return the case that a strike goes to; one that was closed before `used_at` is open again.
+
+    It goes on where it stood. None: what is closed stays closed.
+    """
     case_id = policy.find_case_id(strike.author, strike.subject)
     connection.execute(
         upsert(connection, cases)
@@ -54,12 +58,14 @@ def open_case(connection: Connection, strike: Strike, settings: PolicySettings) 
         )
         .on_conflict_do_nothing()
     )
-    connection.execute(
-        update(cases)
-        .where(cases.c.case == case_id)
-        .where(cases.c.state == CaseState.CLOSED.value)
-        .values(state=CaseState.OPEN.value)
-    )
+    if used_at is not None:
+        connection.execute(
+            update(cases)
+            .where(cases.c.case == case_id)
+            .where(cases.c.state == CaseState.CLOSED.value)
+            .where(cases.c.closed_at <= used_at)
+            .values(state=CaseState.OPEN.value)
+        )
     return case_id
 
 
@@ -97,22 +103,19 @@ def find_untold(row: Row[Any]) -> ColumnElement[bool]:
 
     A case that was closed and is used again starts from there.
     """
-    untold = and_(
-        strikes.c.case == row.case, strikes.c.round == row.round, strikes.c.notice.is_(None)
-    )
+    untold = and_(_find_counting(row), strikes.c.notice.is_(None))
     return untold if row.closed_at is None else and_(untold, strikes.c.counted_at > row.closed_at)
 
 
 def recount(connection: Connection, case_id: str, settings: PolicySettings) -> int:
     """Recompute one case of a locked author from its strikes; return how many there are."""
     row = connection.execute(select(cases).where(cases.c.case == case_id)).one()
-    of_round = and_(strikes.c.case == case_id, strikes.c.round == row.round)
+    of_round = _find_counting(row)
     figures = connection.execute(
         select(
             func.count().label("strikes"),
             func.min(strikes.c.failed_at).label("first_strike_at"),
             func.max(strikes.c.failed_at).label("last_strike_at"),
-            func.min(case((find_untold(row), strikes.c.counted_at))).label("untold_at"),
         ).where(of_round)
     ).one()
     latest = connection.execute(
@@ -133,7 +136,7 @@ def recount(connection: Connection, case_id: str, settings: PolicySettings) -> i
             last_strike_at=figures.last_strike_at,
             category=category.value,
             reason=latest.reason if latest else row.reason,
-            due_at=_find_due(connection, row, category, figures.untold_at, settings)
+            due_at=_find_due(connection, row, category, settings)
             if state is CaseState.OPEN
             else None,
         )
@@ -157,23 +160,38 @@ def _find_state(row: Row[Any], settings: PolicySettings) -> CaseState:
 
 
 def _find_due(
-    connection: Connection,
-    row: Row[Any],
-    category: Category,
-    untold_at: datetime | None,
-    settings: PolicySettings,
+    connection: Connection, row: Row[Any], category: Category, settings: PolicySettings
 ) -> datetime | None:
-    """Return when an open case is due: never without a strike that is still to be told of."""
-    if untold_at is None or row.notices >= settings.max_notices:
+    """Return when an open case is due: never without a strike that is still to be told of.
+
+    That strike, or one before it, is the one from which on the author hears of the case. A quiet
+    one never makes a case due, but is told of when another does.
+    """
+    if row.notices >= settings.max_notices:
         return None
-    enough_at = connection.execute(
-        select(strikes.c.counted_at)
-        .where(strikes.c.case == row.case)
-        .where(strikes.c.round == row.round)
-        .order_by(strikes.c.counted_at)
-        .offset(policy.find_threshold(category) - 1)
-        .limit(1)
-    ).scalar()
-    if enough_at is None:
+    makes_due = and_(find_untold(row), strikes.c.quiet.is_(False))
+    missing = policy.find_threshold(category) - 1
+    if missing:
+        enough_at = connection.execute(
+            select(strikes.c.counted_at)
+            .where(_find_counting(row))
+            .order_by(strikes.c.counted_at)
+            .offset(missing)
+            .limit(1)
+        ).scalar()
+        if enough_at is None:
+            return None
+        makes_due = and_(makes_due, strikes.c.counted_at >= enough_at)
+    due_by = connection.execute(select(func.min(strikes.c.counted_at)).where(makes_due)).scalar()
+    if due_by is None:
         return None
-    return policy.find_due(max(untold_at, enough_at), row.last_notice_at, category, settings)
+    return policy.find_due(due_by, row.last_notice_at, category, settings)
+
+
+def _find_counting(row: Row[Any]) -> ColumnElement[bool]:
+    """Return what picks the strikes that count in the round of the case in `row`."""
+    return and_(
+        strikes.c.case == row.case,
+        strikes.c.round == row.round,
+        strikes.c.withdrawn.is_(False),
+    )

@@ -7,11 +7,12 @@ from collections.abc import Sequence
 
 from sqlalchemy.exc import DBAPIError
 
+from bounced.ledger.counting import Counted
 from bounced.ledger.health import describe_error
 from bounced.ledger.policy import Ignored
 from bounced.ledger.records import NewReport
 from bounced.ledger.reports import Finding
-from bounced.ledger.strikes import Counted, Opened, Outcome
+from bounced.ledger.strikes import Opened, Outcome
 from bounced.logs import Event, emit
 from bounced.model import Action, Kind, RecipientFacts, Report, TokenType, Verdict
 from bounced.processor.worker import Unread, Unreadable
@@ -24,13 +25,7 @@ def log_recorded(outcomes: Sequence[Outcome], opened: Sequence[Opened]) -> None:
     """Log what a transaction of findings did, after it is committed."""
     for outcome in outcomes:
         _log_outcome(outcome)
-    for digest in opened:
-        emit(
-            Event.NOTICE_QUEUED,
-            notice=digest.notice,
-            author=digest.author,
-            due_at=digest.due_at.isoformat(),
-        )
+    log_opened(opened)
 
 
 def log_unreadable(arrival: NewReport, unread: Unread) -> None:
@@ -83,6 +78,24 @@ def _log_outcome(outcome: Outcome) -> None:
         if facts.action is Action.FAILED and verdict is not None:
             _log_verdict(name, facts, verdict)
             _log_strike(finding, facts, verdict, counted)
+    log_clusters(outcome)
+
+
+def log_clusters(outcome: Outcome) -> None:
+    """Log the clusters of unknown texts that a report is the first of."""
+    for cluster in outcome.clusters:
+        emit(Event.TEXT_CLUSTER_FOUND, report=outcome.finding.arrival.report, cluster=cluster)
+
+
+def log_opened(opened: Sequence[Opened]) -> None:
+    """Log the digests that were not there before."""
+    for digest in opened:
+        emit(
+            Event.NOTICE_QUEUED,
+            notice=digest.notice,
+            author=digest.author,
+            due_at=digest.due_at.isoformat(),
+        )
 
 
 def _log_report(name: str, report: Report) -> None:

@@ -22,6 +22,7 @@ from bounced.ledger.writer import Writer
 from bounced.model import Send, TokenType, Trust
 from bounced.origin.admission import Door
 from bounced.origin.resolve import Arrival, OriginSettings, resolve_origin, speaks_for
+from bounced.parser.cluster import Cluster, find_cluster
 from bounced.processor import events
 from bounced.processor.pool import ParserPool
 from bounced.processor.worker import Parsed, Unread
@@ -192,10 +193,19 @@ def judge(
         quarantined=origin.quarantined,
         send=send,
         digest=hashlib.sha256(arrival.raw).hexdigest(),
+        clusters=_find_clusters(parsed),
     )
     if send is None or origin.trust is not Trust.SIGNED:
         return finding
     return replace(
         finding,
         addressed=tuple(speaks_for(send, facts) for facts in parsed.report.recipients),
+    )
+
+
+def _find_clusters(parsed: Parsed) -> tuple[Cluster | None, ...]:
+    """Return for each recipient whose text no rule knows what that text is one of."""
+    return tuple(
+        find_cluster(facts) if verdict is not None and verdict.rule is None else None
+        for facts, verdict in zip(parsed.report.recipients, parsed.verdicts, strict=True)
     )

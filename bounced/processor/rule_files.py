@@ -8,7 +8,8 @@ from pathlib import Path
 
 from bounced.model import RuleError
 
-_PLACE = ("parser", "rules")
+OURS = Path(str(resources.files("bounced").joinpath("parser", "rules")))
+"""The folder of our own tables."""
 
 
 def read_rule_files(directories: Sequence[Path]) -> dict[str, str]:
@@ -21,12 +22,15 @@ def read_rule_files(directories: Sequence[Path]) -> dict[str, str]:
         if not directory.is_dir():
             raise RuleError(f"rules.directories: {directory}: no such folder")
         for path in sorted(directory.glob("*.toml")):
-            try:
-                files[str(path)] = path.read_text(encoding="utf-8")
-            except (OSError, UnicodeDecodeError) as error:
-                raise RuleError(f"{path}: cannot be read: {error}") from None
-    ours = resources.files("bounced").joinpath(*_PLACE)
-    for entry in sorted(ours.iterdir(), key=lambda entry: entry.name):
-        if entry.name.endswith(".toml"):
-            files[entry.name] = entry.read_text(encoding="utf-8")
+            files[str(path)] = read_rule_file(path)
+    for path in sorted(OURS.glob("*.toml")):
+        files[path.name] = read_rule_file(path)
     return files
+
+
+def read_rule_file(path: Path) -> str:
+    """Return the TOML text of one file; raises RuleError."""
+    try:
+        return path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise RuleError(f"{path}: cannot be read: {error}") from None

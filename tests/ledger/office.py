@@ -12,12 +12,13 @@ from typing import Any
 from sqlalchemy import select
 
 from bounced.ledger import notices, queries, reports, rounds, schema, strikes
+from bounced.ledger.counting import Counted
 from bounced.ledger.engine import Ledger
 from bounced.ledger.notices import Settled
 from bounced.ledger.policy import PolicySettings
 from bounced.ledger.records import ClaimedNotice, NewReport, NoticeState
 from bounced.ledger.reports import Finding
-from bounced.ledger.strikes import Counted, Outcome
+from bounced.ledger.strikes import Outcome
 from bounced.model import (
     Action,
     Category,

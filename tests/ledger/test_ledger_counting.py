@@ -18,7 +18,7 @@ from bounced.ledger import schema, strikes
 from bounced.ledger.engine import Ledger
 from bounced.ledger.policy import Ignored
 from bounced.ledger.reports import Finding
-from bounced.model import Action
+from bounced.model import Action, Category, Reason, Verdict
 from tests.ledger.office import (
     CONTENT,
     DAY,
@@ -32,7 +32,10 @@ from tests.ledger.office import (
     USER_UNKNOWN,
     Office,
     bounce,
+    list_subjects,
 )
+
+RELAY_DENIED = Verdict(Category.POLICY, Reason.RELAY_DENIED)
 
 FINDINGS = st.lists(
     st.builds(
@@ -191,6 +194,58 @@ def test_a_double_after_a_reset_starts_no_new_round(office: Office) -> None:
     assert office.fail("a", report="a-late-double-01").is_new is False
     office.move(DAY)
     assert office.send_due() == []
+
+
+def test_a_strike_that_its_report_counts_for_no_longer_is_taken_back(office: Office) -> None:
+    finding = bounce("a")
+    office.receive(finding)
+    (outcome,) = office.receive(replace(finding, verdicts=(RELAY_DENIED,)))
+    assert (outcome.recipients, outcome.withdrawn) == ((Ignored.OPS_ONLY,), 1)
+    assert (office.list_cases(), office.list_notices()) == ([], [])
+    assert office.dump("strikes") == {"strikes": []}
+
+
+def test_a_strike_is_not_taken_back_while_another_report_of_its_send_counts(
+    office: Office,
+) -> None:
+    late = bounce("a", verdict=MAILBOX_FULL, at=START + HOUR)
+    office.receive(bounce("a"), late)
+    (outcome,) = office.receive(replace(late, verdicts=(RELAY_DENIED,)))
+    assert outcome.withdrawn == 0
+    assert office.find_case()["category"] == "bad-address"
+    office.move(15 * MINUTE)
+    assert list_subjects(office.send_due()) == [[(RECIPIENT, 1)]]
+
+
+def test_a_strike_that_was_told_is_kept_and_counts_no_longer(office: Office) -> None:
+    finding = bounce("a")
+    office.receive(finding)
+    office.move(15 * MINUTE)
+    office.send_due()
+    judged_anew = replace(finding, verdicts=(RELAY_DENIED,))
+    assert [o.withdrawn for o in office.receive(judged_anew) + office.receive(judged_anew)] == [
+        1,
+        0,
+    ]
+    case = office.find_case()
+    assert (case["strikes"], case["notices"], case["state"]) == (0, 1, "open")
+    office.fail("a", at=START - HOUR, report="an-earlier-one")
+    assert office.find_case()["strikes"] == 1
+    office.move(30 * DAY)
+    assert office.send_due() == [], "its author knows it"
+
+
+def test_a_report_of_two_recipients_read_as_one_speaks_for_one(office: Office) -> None:
+    finding = bounce("a")
+    (facts,) = finding.report.recipients
+    other = replace(facts, final_recipient="eva@kunde.example")
+    both = replace(finding.report, recipients=(facts, other))
+    office.receive(replace(finding, report=both, verdicts=(USER_UNKNOWN, USER_UNKNOWN)))
+    alone = replace(finding.report, recipients=(other,))
+    office.receive(replace(finding, report=alone, verdicts=(MAILBOX_FULL,)))
+    assert [(case["subject"], case["reason"]) for case in office.list_cases()] == [
+        ("eva@kunde.example", "mailbox-full")
+    ]
 
 
 def test_every_recipient_of_a_report_is_judged_alone(office: Office) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -16,10 +17,12 @@ from bounced.ledger import engine
 from bounced.ledger.engine import Ledger, newest_version
 from bounced.ledger.schema import metadata
 from bounced.model import ConfigError, LedgerError
+from tests.ledger.office import HOUR, MAILBOX_FULL, Office
 
 _OBJECTS = """
 SELECT name, sql FROM sqlite_master WHERE name NOT LIKE 'sqlite_autoindex%' ORDER BY name
 """
+_COMMA = re.compile(r",(?![^()]*\))")
 _COLUMNS = """
 SELECT table_name, column_name, data_type, character_maximum_length, is_nullable, column_default
 FROM information_schema.columns WHERE table_schema = 'public' ORDER BY 1, 2
@@ -32,11 +35,14 @@ _INDEXES = "SELECT tablename, indexname, indexdef FROM pg_indexes WHERE schemana
 
 
 def describe_sqlite(connection: Connection) -> dict[str, object]:
-    """Return each table as the sorted lines of its CREATE statement, each index as it stands."""
+    """Return each table as the sorted parts of its CREATE statement, each index as it stands.
+
+    A column that was added later stands behind the constraints.
+    """
     found: dict[str, object] = {}
     for name, sql in connection.execute(text(_OBJECTS)):
         head, _, body = sql.partition("(")
-        parts = sorted(line.strip().rstrip(",") for line in body.splitlines())
+        parts = sorted(" ".join(part.split()) for part in _COMMA.split(body.strip()[:-1]))
         found[name] = (head.strip(), parts) if sql.startswith("CREATE TABLE") else sql
     return found
 
@@ -90,6 +96,46 @@ def test_an_empty_database_is_prepared(bare: Ledger) -> None:
     bare.prepare()
 
 
+def test_rows_of_the_first_schema_are_kept(bare: Ledger) -> None:
+    bare.prepare()
+    office = Office(bare)
+    office.fail("a")
+    office.move(HOUR)
+    office.send_due()
+    office.fail("b", verdict=MAILBOX_FULL)
+    before = office.dump("reports", "cases", "notices", "slots", "strikes", "failures")
+    downgrade_to_the_first(bare)
+    bare.upgrade()
+    after = office.dump(*before)
+    unknown = metadata.tables["failures"].c.keys()[-3:]
+    assert unknown == ["strike", "subject", "cluster"]
+    before["failures"] = [(*row[:-3], None, None, None) for row in before["failures"]]
+    assert after == before
+
+
+def downgrade_to_the_first(ledger: Ledger) -> None:
+    """Undo the second revision by hand, rows kept."""
+    statements = [
+        "DROP INDEX ix_strikes_notice",
+        "DROP INDEX ix_failures_strike",
+        "DROP INDEX ix_failures_cluster",
+        *(f"ALTER TABLE failures DROP COLUMN {name}" for name in ("strike", "subject", "cluster")),
+        *(
+            f"ALTER TABLE strikes DROP COLUMN {name}"
+            for name in ("quiet", "withdrawn", "told_case")
+        ),
+        "DROP TABLE text_clusters",
+        "DROP TABLE replays",
+        "UPDATE alembic_version SET version_num = '0001'",
+    ]
+
+    def work(connection: Connection) -> None:
+        for statement in statements:
+            connection.execute(text(statement))
+
+    ledger.write(work)
+
+
 def test_a_newer_schema_is_refused_and_bounced_to_be_updated(bare: Ledger) -> None:
     bare.prepare()
     bare.write(lambda c: c.execute(text("UPDATE alembic_version SET version_num = '9999'")))
@@ -103,9 +149,10 @@ def test_an_old_schema_names_the_command_that_upgrades_it(
     bare: Ledger, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     bare.prepare()
-    monkeypatch.setattr(engine, "newest_version", lambda: "0002")
+    monkeypatch.setattr(engine, "newest_version", lambda: "9999")
     with pytest.raises(
-        ConfigError, match=r"schema 0001, this version needs 0002: run `bounced db upgrade`"
+        ConfigError,
+        match=rf"schema {newest_version()}, this version needs 9999: run `bounced db upgrade`",
     ):
         bare.prepare()
 
@@ -142,10 +189,11 @@ def test_a_new_revision_can_be_drafted_from_the_template(tmp_path: Path) -> None
     config.set_main_option("script_location", str(folder))
     config.set_main_option("version_locations", f"{folder / 'versions'};{tmp_path}")
     config.set_main_option("path_separator", ";")
-    command.revision(
-        config, message="The second schema", rev_id="0002", version_path=str(tmp_path)
-    )
+    command.revision(config, message="The next schema", rev_id="9999", version_path=str(tmp_path))
     (draft,) = tmp_path.glob("*.py")
     namespace: dict[str, Any] = {}
     exec(compile(draft.read_text(), draft, "exec"), namespace)
-    assert (namespace["__doc__"], namespace["down_revision"]) == ("The second schema.", "0001")
+    assert (namespace["__doc__"], namespace["down_revision"]) == (
+        "The next schema.",
+        newest_version(),
+    )

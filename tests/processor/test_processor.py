@@ -13,7 +13,7 @@ import pytest
 from sqlalchemy import text
 from sqlalchemy.exc import OperationalError
 
-from bounced.ledger import queries, reports, sends, strikes
+from bounced.ledger import clusters, queries, reports, sends, strikes
 from bounced.ledger.engine import Ledger
 from bounced.ledger.policy import PolicySettings
 from bounced.ledger.records import NewReport
@@ -205,6 +205,42 @@ async def test_a_text_that_no_rule_knows_is_logged_as_unclassified(
     await bench.processor.process_waiting()
     (line,) = find_events(log, "failure_unclassified")
     assert (line["recipient"], line["status"], line["smtp_code"]) == (RECIPIENT, "5.0.0", 550)
+
+
+async def test_a_new_unknown_text_is_told_once_whoever_it_is_about(
+    bench: Bench, log: list[Line]
+) -> None:
+    names = bench.store(
+        make_bounce(1, reply=f"550 5.0.0 Xyzzy <{RECIPIENT}>"),
+        make_bounce(2, "eva@other.example", reply="550 5.0.0 Xyzzy <eva@other.example>"),
+        make_bounce(3, reply="550 5.0.0 Plugh"),
+        make_bounce(4),
+    )
+    await bench.processor.process_waiting()
+    bench.store(make_bounce(5, reply="550 5.0.0 xyzzy <eva@kunde.example>"))
+    await bench.processor.process_waiting()
+    assert [line["report"] for line in find_events(log, "text_cluster_found")] == [
+        names[0],
+        names[2],
+    ]
+    rows = bench.ledger.read(clusters.list_clusters)
+    assert [(row["text"], row["count"]) for row in rows] == [("xyzzy <address>", 3), ("plugh", 1)]
+
+
+async def test_the_crash_that_undoes_a_batch_undoes_its_clusters(
+    bench: Bench, log: list[Line], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def lose(*_: Any) -> Any:
+        raise OperationalError("COMMIT", {}, Exception("disk I/O error"))
+
+    bench.store(make_bounce(reply="550 5.0.0 Xyzzy"))
+    with monkeypatch.context() as lost:
+        lost.setattr(strikes, "open_digests", lose)
+        with pytest.raises(OperationalError):
+            await bench.processor.process_waiting()
+    assert find_events(log, "text_cluster_found") == []
+    await bench.processor.process_waiting()
+    assert len(find_events(log, "text_cluster_found")) == 1
 
 
 async def test_a_deadly_message_is_put_away_and_its_neighbours_are_counted(
