@@ -12,14 +12,13 @@ from pathlib import Path
 
 from bounced.config import Settings
 from bounced.keyfile import SECRET_BYTES, load_keys, read_secret
-from bounced.model import RuleError
 from bounced.notifier.compose import Composer
 from bounced.notifier.delivery import Delivery, MaildirDelivery, SmtpDelivery
 from bounced.notifier.dispatcher import DispatcherSettings
 from bounced.origin.admission import AdmissionSettings
 from bounced.origin.token import KeyRing
-from bounced.parser.rulecheck import check_examples
-from bounced.parser.ruleset import parse_rules
+from bounced.parser.rulecheck import check_rules
+from bounced.parser.ruleset import TableError, parse_rules
 from bounced.processor.pool import ParserPool
 from bounced.processor.processor import ProcessorSettings
 from bounced.processor.rule_files import read_rule_files
@@ -60,12 +59,12 @@ def make_plan(settings: Settings, database_file: Path | None, today: date) -> Pl
 
 
 def load_rules(settings: Settings) -> dict[str, str]:
-    """Read all rule files and run the examples of the site's own; raises RuleError."""
+    """Read all rule files and run the examples of the site's own; raises TableError."""
     files = read_rule_files(settings.rules.directories)
     ours = read_rule_files(())
-    problems = check_examples(parse_rules(files), files.keys() - ours.keys())
-    if problems:
-        raise RuleError("\n".join(problems))
+    faults = check_rules(parse_rules(files), files.keys() - ours.keys())
+    if faults:
+        raise TableError(faults)
     return files
 
 

@@ -11,11 +11,23 @@ import typer
 from sqlalchemy.exc import DBAPIError
 
 from bounced import __version__
-from bounced.cli import cases, database, demo, keys, messages, notices, reports, serve
+from bounced.cli import (
+    cases,
+    database,
+    demo,
+    keys,
+    messages,
+    notices,
+    reports,
+    rules,
+    serve,
+    unknown,
+)
 from bounced.cli.explain import explain
 from bounced.cli.ingest import ingest
 from bounced.cli.options import Exit, InputError, LaterError
 from bounced.cli.output import complain
+from bounced.cli.replay import replay
 from bounced.ledger.health import describe_error, is_lost
 from bounced.ledger.lock import AlreadyServedError
 from bounced.model import BouncedError, ConfigError
@@ -34,10 +46,13 @@ app.command()(serve.check)
 app.command()(messages.classify)
 app.command()(explain)
 app.command()(ingest)
+app.command()(replay)
 app.add_typer(reports.reports_app, name="reports")
 app.add_typer(cases.cases_app, name="cases")
 app.add_typer(notices.notices_app, name="notices")
 app.add_typer(reports.quarantine_app, name="quarantine")
+app.add_typer(unknown.unknown_app, name="unknown")
+app.add_typer(rules.rules_app, name="rules")
 app.add_typer(keys.keys_app, name="keys")
 app.command()(keys.sign)
 app.add_typer(database.db_app, name="db")

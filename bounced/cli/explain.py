@@ -6,16 +6,24 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
+from rich.text import Text
 
 from bounced.cli.messages import Source, describe_message, make_parser
 from bounced.cli.options import ConfigOption, InputError, JsonOption, is_missing, load, open_ledger
-from bounced.cli.output import print_facts, print_json, say, show
+from bounced.cli.output import print_facts, print_json, print_lines, say, show
+from bounced.cli.verdicts import (
+    describe_candidates,
+    describe_replies,
+    describe_verdict,
+    print_replies,
+    print_verdict,
+)
 from bounced.config import Settings
 from bounced.ledger import queries, reports
 from bounced.ledger.engine import Ledger
 from bounced.ledger.records import ReportState
 from bounced.listener.files import STDIN
-from bounced.model import Action, Report
+from bounced.model import Action, RecipientFacts, Report
 from bounced.parser.classify import Explanation
 from bounced.parser.classify import explain as explain_verdict
 from bounced.processor.worker import Parsed
@@ -91,28 +99,15 @@ def _describe_explained(
     for line, facts, explained in zip(
         described["recipients"], parsed.report.recipients, explanations, strict=True
     ):
-        line["where"] = explained.verdict.where if explained else None
-        line["replies"] = [
-            {"text": reply.text, "where": reply.where, "host": reply.host}
-            for reply in facts.replies
-        ]
-        line["candidates"] = [
-            {
-                "rule": candidate.rule,
-                "stage": candidate.stage.value,
-                "category": candidate.category.value,
-                "reason": candidate.reason.value,
-                "evidence": candidate.evidence,
-                "where": candidate.where,
-                "lost": candidate.lost,
-            }
-            for candidate in (explained.candidates if explained else ())
-        ]
+        line.update(describe_verdict(explained.verdict if explained else None))
+        line["replies"] = describe_replies(facts.replies)
+        line["candidates"] = describe_candidates(explained)
     described["notes"] = list(parsed.report.notes)
     return described
 
 
 def _tell(name: str, report: Report, explanations: list[Explanation | None]) -> None:
+    returned = report.returned
     say(f"{show(name)}: {report.kind.value}")
     print_facts(
         {
@@ -120,42 +115,33 @@ def _tell(name: str, report: Report, explanations: list[Explanation | None]) -> 
             "queue_id": report.queue_id,
             "envelope_id": report.envelope_id,
             "subject": report.subject,
-            "protocol": report.returned.subject if report.returned else None,
-            "protocol_from": report.returned.from_address if report.returned else None,
-            "author_header": report.returned.author if report.returned else None,
+            "date": report.dated_at,
+            "protocol": returned.subject if returned else None,
+            "protocol_from": returned.from_address if returned else None,
+            "author_header": returned.author if returned else None,
             "notes": list(report.notes),
-        }
+        },
+        indent=2,
     )
     for facts, explained in zip(report.recipients, explanations, strict=True):
         say()
-        who = show(facts.recipient) or "nobody named"
-        say(f"{who}: {facts.action.value if facts.action else 'no action'}")
-        print_facts(
-            {
-                "final_recipient": facts.final_recipient if facts.forwarded else None,
-                "status": facts.status,
-                "remote_mta": facts.remote_mta,
-            }
-        )
-        for reply in facts.replies:
-            say(f"  said in {reply.where}: {show(reply.text)}")
-        if explained is not None:
-            _tell_verdict(explained)
+        _tell_recipient(facts, explained)
 
 
-def _tell_verdict(explained: Explanation) -> None:
-    verdict = explained.verdict
-    if verdict.rule is None:
-        say("  verdict: unknown; no rule speaks of these words")
-    else:
-        say(f"  verdict: {verdict.category.value} / {verdict.reason.value}, rule {verdict.rule}")
-        say(f'  decided by "{show(verdict.evidence)}" in {verdict.where}')
-    for candidate in explained.candidates:
-        if candidate.lost is not None:
-            say(
-                f"  lost: {candidate.rule} ({candidate.category.value} /"
-                f' {candidate.reason.value}) by "{show(candidate.evidence)}": {candidate.lost}'
-            )
+def _tell_recipient(facts: RecipientFacts, explained: Explanation | None) -> None:
+    who = show(facts.recipient) or "nobody named"
+    print_lines([Text(f"{who}: {facts.action.value if facts.action else 'no action'}", "bold")])
+    print_facts(
+        {
+            "final_recipient": facts.final_recipient if facts.forwarded else None,
+            "status": facts.status,
+            "remote_mta": facts.remote_mta,
+        },
+        indent=2,
+    )
+    print_replies(facts, explained)
+    if explained is not None:
+        print_verdict(explained)
 
 
 def _tell_ledger(stored: dict[str, Any]) -> None:

@@ -117,12 +117,27 @@ def print_rows(rows: Iterable[Mapping[str, Any]]) -> None:
         print_json(row)
 
 
-def print_facts(facts: Mapping[str, object]) -> None:
+def print_lines(lines: Iterable[Text], *, indent: int = 0, hang: int = 0) -> None:
+    """Print texts; on a terminal wrapped, what goes on behind the first line `hang` deeper.
+
+    Styled words stand between » and « where there is no terminal to show the style.
+    """
+    console = make_console()
+    for line in lines:
+        if not console.is_terminal or console.color_system is None:
+            say(" " * indent + _mark_styled(line))
+            continue
+        wrapped = line.wrap(console, max(console.width - indent - hang, _LONGEST_WORD))
+        for number, part in enumerate(wrapped):
+            console.print(Text(" " * (indent + (hang if number else 0))) + part)
+
+
+def print_facts(facts: Mapping[str, object], *, indent: int = 0) -> None:
     """Print name and value, one pair a line, absent values left out."""
     width = max((len(name) for name in facts), default=0)
     for name, value in facts.items():
         if value is not None and value not in ([], ""):
-            say(f"{name.replace('_', ' '):<{width}}  {show(value)}")
+            say(f"{' ' * indent}{name.replace('_', ' '):<{width}}  {show(value)}")
 
 
 def make_console(least: int = 0) -> Console:
@@ -173,6 +188,14 @@ def follow(items: Iterable[T], *, total: int | None, label: str) -> Iterator[T]:
         redirect_stdout=sys.stdout.isatty(),
     ) as progress:
         yield from progress.track(items, total=total, description=label)
+
+
+def _mark_styled(line: Text) -> str:
+    plain = line.plain
+    for span in sorted(line.spans, reverse=True):
+        if "reverse" in str(span.style) and span.start < span.end:
+            plain = f"{plain[: span.start]}»{plain[span.start : span.end]}«{plain[span.end :]}"
+    return plain
 
 
 def _measure(name: str, cells: Sequence[Sequence[str]], *, fold: bool) -> _Size:

@@ -12,9 +12,10 @@ from dataclasses import dataclass
 from functools import cached_property
 
 from bounced.model import UNKNOWN_VERDICT, Category, Reason, RecipientFacts, Reply, Verdict
-from bounced.parser.folding import View, quote_link, quote_words, read_view
+from bounced.parser.folding import Alignment, View, read_view
 from bounced.parser.guard import answers_too_early, find_excuse
-from bounced.parser.rule import STAGES, Rule, RuleSet, Span, Stage
+from bounced.parser.phrase import Span
+from bounced.parser.rule import STAGES, Rule, RuleSet, Stage
 
 MAX_REPLIES = 8
 """As many texts of one recipient are heard; a report with more repeats itself."""
@@ -32,8 +33,14 @@ class Candidate:
     reason: Reason
     evidence: str
     where: str
+    reply: int
+    """The number of the recipient's reply that it matched, from 0."""
+    stands_at: tuple[int, int] | None
+    """Start and end of the evidence in the reply's text; None where it stands in no text."""
     lost: str | None
     """Why it did not decide, in words; None for the rule that did."""
+    vetoed: bool = False
+    """Whether the guard forbids it whatever else matches."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,38 +94,53 @@ class _Statement:
         return read_view(self.reply.text)
 
     @cached_property
+    def alignment(self) -> Alignment:
+        return Alignment(self.reply.text)
+
+    @cached_property
     def excuse(self) -> str | None:
         return find_excuse(self.view.words)
 
 
-@dataclass(frozen=True, slots=True)
 class _Match:
-    rule: Rule
-    statement: _Statement
-    span: Span
-    veto: str | None
+    """A rule that agrees with a statement, and what forbids it all the same."""
+
+    def __init__(self, rule: Rule, statement: _Statement, span: Span, veto: str | None) -> None:
+        self.rule = rule
+        self.statement = statement
+        self.veto = veto
+        self._span = span
 
     @property
     def rank(self) -> tuple[int, int]:
         """Sort key of the deciding order; of one statement, earlier rules come first anyway."""
         return STAGES.index(self.rule.stage), self.statement.position
 
-    @property
+    @cached_property
+    def stands_at(self) -> tuple[int, int] | None:
+        """Where the words, the link or the code stand in the reply's text."""
+        if self._span.linked:
+            return self.statement.alignment.find_link(self._span.start)
+        if self._span.end:
+            return self.statement.alignment.find_words(self._span.start, self._span.end)
+        at = self.statement.reply.text.find(self._code)
+        return (at, at + len(self._code)) if at >= 0 else None
+
+    @cached_property
     def evidence(self) -> str:
         """The exact text that the rule matched, else the code that it stands on."""
-        text = self.statement.reply.text
-        if self.span.linked:
-            return quote_link(text, self.span.start)[:_MAX_EVIDENCE_CHARS]
-        if self.span.end:
-            return quote_words(text, self.span.start, self.span.end)[:_MAX_EVIDENCE_CHARS]
+        if self.stands_at is None:
+            return self._code
+        return self.statement.reply.text[slice(*self.stands_at)][:_MAX_EVIDENCE_CHARS]
+
+    @property
+    def _code(self) -> str:
         return (self.rule.status and self.statement.status) or str(self.statement.smtp_code or "")
 
     @property
     def where(self) -> str:
         """The reply's place, or the Status field where only that one told the code."""
-        reply = self.statement.reply
-        stands = self.span.end or self.evidence in reply.text
-        return reply.where if stands else _STATUS_FIELD
+        return self.statement.reply.where if self.stands_at else _STATUS_FIELD
 
     @property
     def verdict(self) -> Verdict:
@@ -134,7 +156,10 @@ class _Match:
             rule.reason,
             self.evidence,
             self.where,
+            self.statement.position,
+            self.stands_at,
             self._tell_loss(winner),
+            self.veto is not None,
         )
 
     def _tell_loss(self, winner: _Match | None) -> str | None:
@@ -144,6 +169,8 @@ class _Match:
             return None
         if self.rule.stage is not winner.rule.stage:
             return f"stage {winner.rule.stage} is heard before stage {self.rule.stage}"
+        if self.rule is winner.rule:
+            return f"said already in {winner.where}"
         if self.statement is not winner.statement:
             return f"{winner.where} is more decisive"
         return f"stands behind {winner.rule.id}"
@@ -184,9 +211,9 @@ class _Hearing:
         if rule.category is not Category.BAD_ADDRESS:
             return None
         if answers_too_early(statement.reply.command, rule.reason):
-            return f"a reply to {statement.reply.command} cannot know the recipient"
+            return f"guard: a reply to {statement.reply.command} cannot know the recipient"
         worded = rule.stage in {Stage.RECEIVER, Stage.LANGUAGE}
         for heard in [statement] if worded else self.statements:
             if heard.excuse is not None:
-                return f"never bad-address where the reply says {heard.excuse!r}"
+                return f"guard: never bad-address where the reply says {heard.excuse!r}"
         return None

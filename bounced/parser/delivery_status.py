@@ -5,11 +5,13 @@ RFC 3464 §2 (fields), RFC 6533 §4 (the international form).
 
 import re
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from itertools import islice
 
 from bounced.model import Action, RecipientFacts, Reply
-from bounced.parser.evidence import choose_fuller, make_reply, says_something, without_repeats
+from bounced.parser.evidence import choose_fuller, read_passage, says_something, without_repeats
 from bounced.parser.fields import (
+    find_addresses,
     is_address,
     parse_host,
     parse_recipient,
@@ -17,7 +19,7 @@ from bounced.parser.fields import (
     parse_typed,
 )
 from bounced.parser.headers import Fields, read_fields
-from bounced.parser.human import HumanText
+from bounced.parser.human import MAX_REPLIES, HumanText
 from bounced.parser.mime import Message, Part
 from bounced.parser.passages import split_quoted
 
@@ -32,6 +34,17 @@ _MISTYPED = re.compile(
     r"|^(?:Action|Status)[ \t]*:.*\n(?:.*\n){0,12}?Final-Recipient[ \t]*:",
     re.MULTILINE | re.IGNORECASE,
 )
+_FIRST_FIELD = re.compile(
+    r"^(?:Reporting-MTA|Original-Envelope-Id|Original-Recipient|Final-Recipient)[ \t]*:",
+    re.MULTILINE | re.IGNORECASE,
+)
+# Actually, nullmailer does not indent the further lines of a reply.
+_UNFOLDED = re.compile(
+    r"^(?:Diagnostic-Code[ \t]*:.*(?:\n[ \t].*)*)(?:\n[2-5]\d\d[ -].*)+",
+    re.MULTILINE | re.IGNORECASE,
+)
+_NULLMAILER = "This is the nullmailer delivery system."
+_EXPIRED = "Envelope expired"
 _EMPTY_LINES = re.compile(r"\n(?:[ \t]*\n)+")
 _NEXT_RECIPIENT = re.compile(r"^(?=Final-Recipient[ \t]*:)", re.MULTILINE | re.IGNORECASE)
 _ACTIONS = {
@@ -54,13 +67,22 @@ class StatusPart:
     """Per-message fields (RFC 3464 §2.2)."""
     groups: tuple[tuple[int, Fields], ...]
     """Part number and per-recipient fields (RFC 3464 §2.3) of each recipient."""
+    around: tuple[tuple[int, str, str], ...] = ()
+    """Part number, words before the fields and mail quoted after them, if a text holds all."""
 
 
 def find_status(message: Message) -> StatusPart | None:
     """Return the delivery-status fields, also of parts with a wrong type; None without any."""
     texts = [(part.number, part.text) for part in message.parts if part.content_type in _TYPES]
+    around: tuple[tuple[int, str, str], ...] = ()
     if not texts:
-        texts = list(_find_mistyped(message.parts))
+        found = list(_find_mistyped(message.parts))
+        texts = [(number, own) for number, own, _ in found]
+        around = tuple(
+            (number, own[: start.start()], quoted)
+            for number, own, quoted in found
+            if (start := _FIRST_FIELD.search(own))
+        )
     if not texts:
         return None
     about: dict[str, tuple[str, ...]] = {}
@@ -74,22 +96,22 @@ def find_status(message: Message) -> StatusPart | None:
             if "reporting-mta" in fields:
                 about = {**about, **fields.values}
     numbers = tuple(number for number, _ in texts)
-    return StatusPart(numbers, Fields(about), tuple(groups[:MAX_RECIPIENTS]))
+    return StatusPart(numbers, Fields(about), tuple(groups[:MAX_RECIPIENTS]), around)
 
 
-def _find_mistyped(parts: Sequence[Part]) -> Iterator[tuple[int, str]]:
-    """Yield parts of another type that hold the fields, outside of a quoted message."""
+def _find_mistyped(parts: Sequence[Part]) -> Iterator[tuple[int, str, str]]:
+    """Yield number, own words and quoted message of parts of another type that hold the fields."""
     for part in parts:
         if part.content_type in _MAY_BE_MISTYPED and _MISTYPED.search(part.text):
-            own, _ = split_quoted(part.text)
+            own, quoted = split_quoted(part.text)
             if _MISTYPED.search(own):
-                yield part.number, own
+                yield part.number, own, quoted
 
 
 def _read_groups(text: str) -> Iterator[Fields]:
     """Yield the groups of fields; a recipient torn apart by empty lines is put together again."""
     held: Fields | None = None
-    for block in _split_blocks(text):
+    for block in _split_blocks(_UNFOLDED.sub(_fold, text)):
         fields = read_fields(block)
         if not fields:
             continue
@@ -101,6 +123,10 @@ def _read_groups(text: str) -> Iterator[Fields]:
         held = fields
     if held is not None:
         yield held
+
+
+def _fold(match: re.Match[str]) -> str:
+    return match[0].replace("\n", "\n ")
 
 
 def _split_blocks(text: str) -> Iterator[str]:
@@ -131,7 +157,35 @@ def read_recipients(status: StatusPart, texts: Sequence[HumanText]) -> tuple[Rec
         _read_recipient(number, group, texts, only=len(groups) == 1)
         for number, group in groups.values()
     ]
-    return tuple(facts for facts in found if facts.recipient is not None)
+    named = [facts for facts in found if facts.recipient is not None]
+    return tuple(_keep_own(facts, named, texts) for facts in named)
+
+
+def _keep_own(
+    facts: RecipientFacts, named: Sequence[RecipientFacts], texts: Sequence[HumanText]
+) -> RecipientFacts:
+    """Drop the replies that speak of another recipient of the same report."""
+    if len(named) == 1:
+        return facts
+    # Actually, nullmailer writes the first refusal beside every recipient, whoever was refused.
+    shared = any(_NULLMAILER in text.text for text in texts)
+    own = {facts.final_recipient, facts.original_recipient}
+    others = {
+        name.lower()
+        for other in named
+        for name in (other.final_recipient, other.original_recipient)
+        if name and "@" in name and name not in own
+    }
+    kept = tuple(
+        reply
+        for reply in facts.replies
+        if others.isdisjoint(told := [each.lower() for each in find_addresses(reply.text)])
+        and not (shared and (facts.recipient or "").lower() not in told)
+    )
+    if facts.replies and not kept:
+        # The Status was read from the same words.
+        return replace(facts, replies=(), smtp_code=None, status=None)
+    return replace(facts, replies=kept, smtp_code=kept[0].smtp_code if kept else None)
 
 
 def read_nameless(status: StatusPart, texts: Sequence[HumanText]) -> tuple[RecipientFacts, ...]:
@@ -158,10 +212,14 @@ def _read_recipient(
     addresses = {address.lower() for address in (final, original) if address}
     told = _read_own_replies(number, group, remote)
     replies = _gather(told, texts, addresses, remote, only=only)
+    action = _read_action(group, status)
+    if action is Action.DELAYED and any(reply.text == _EXPIRED for reply in replies):
+        # Actually, OpenSMTPD calls a message delayed that it has dropped from its queue.
+        action = Action.FAILED
     return RecipientFacts(
         final_recipient=final,
         original_recipient=original,
-        action=_read_action(group, status),
+        action=action,
         status=status,
         smtp_code=replies[0].smtp_code if replies else None,
         remote_mta=remote,
@@ -203,12 +261,12 @@ def _read_action(group: Fields, status: str | None) -> Action | None:
 
 def _read_own_replies(number: int, group: Fields, remote: str | None) -> list[Reply]:
     found = [
-        make_reply(said, f"part {number}, {label}", host=remote)
+        read_passage(said, f"part {number}, {label}")
         for label in ("Diagnostic-Code", "X-Supplementary-Info")
         for value in group.every(label.lower())
         if (said := parse_typed(value)[1])
     ]
-    return [reply for reply in found if reply is not None]
+    return [replace(reply, host=remote or reply.host) for reply in found if reply is not None]
 
 
 def _gather(
@@ -220,7 +278,8 @@ def _gather(
     only: bool,
 ) -> tuple[Reply, ...]:
     """Order all replies on one recipient, the most decisive first."""
-    named = [reply for text in texts for reply in text.find_named(addresses)]
+    every = (reply for text in texts for reply in text.find_named(addresses))
+    named = list(islice(every, MAX_REPLIES))
     answers = [reply for text in texts for reply in text.find_unnamed(remote, only=only)]
     speaking = [reply for reply in told if says_something(reply.text)]
     mute = [reply for reply in told if not says_something(reply.text)]
@@ -230,4 +289,5 @@ def _gather(
     heard = [reply for reply in (*named, *answers) if says_something(reply.text)]
     if not heard and only:
         heard = [reply for text in texts for reply in text.find_words()]
-    return without_repeats([*heard, *mute])
+    kept = without_repeats([*heard, *mute])
+    return (*kept, *(apart for text in texts for apart in text.find_seams(kept)))

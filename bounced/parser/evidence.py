@@ -10,38 +10,13 @@ from dataclasses import replace
 from bounced.model import Reply
 from bounced.parser.fields import find_code, parse_leading_code, parse_status, parse_typed
 from bounced.parser.text import join_spaces, squash
+from bounced.parser.wording import ADVICE
+from bounced.parser.wrapping import unwrap
 
 MAX_REPLY = 4_000
 """Characters kept of one reply; RFC 5321 §4.5.3.1.5 allows 512 a line."""
 
 _PREFIX = re.compile(r"([2-5]\d\d)[ :-]\s*([245]\.\d{1,3}\.\d{1,3})?")
-_COMMANDS = (
-    (re.compile(r"\bRCPT\b", re.IGNORECASE), "RCPT TO"),
-    (re.compile(r"\bMAIL FROM\b", re.IGNORECASE), "MAIL FROM"),
-    (
-        re.compile(r"\bDATA\b|\bend of data\b|\bTEXT command\b|sent the message", re.IGNORECASE),
-        "DATA",
-    ),
-    (re.compile(r"\b(?:EHLO|HELO|LHLO)\b", re.IGNORECASE), "EHLO"),
-    (re.compile(r"\binitial connection\b|\bgreeting\b|\bbanner\b", re.IGNORECASE), "CONNECT"),
-    (re.compile(r"\bSTARTTLS\b", re.IGNORECASE), "STARTTLS"),
-)
-# What reporting MTAs write around the words of the remote server, each with its sender.
-_POSTFIX_STAGE = re.compile(r"\s*\((?:in reply to|while) ([^()]{1,60})\)\s*$")
-_POSTFIX_HOST = re.compile(
-    r"host ([\w.-]{1,255})(?:\[[^\]\s]{1,60}\])?(?::\d+)? (?:said|refused to talk to me):\s*"
-)
-_EXIM_STAGE = re.compile(
-    r"SMTP error from remote (?:mail server|mailer|server) (?:after|for) ([^\n]{1,400}?):(?=\s)"
-)
-_EXIM_HOST = re.compile(r"\bhost:? ([\w.-]{1,255}) ?[\[(]")
-_QMAIL_HOST = re.compile(
-    r"([\w.-]{1,255}) (?:does not like recipient|failed after I sent the message)"
-)
-_SENDMAIL_REASON = re.compile(r"\(reason: (.*)\)$")
-_EXCHANGE_WORDS = re.compile(r"Remote Server returned '(.+)'")
-_EXCHANGE_END = re.compile(r" ?##.*$")
-_SAID = re.compile(r"remote host said(?:\[[^\]]{1,40}\])?:\s*", re.IGNORECASE)
 _RULER = re.compile(r"[=*_#~|-]{4,}")
 # Where the words of a server begin inside a text: a code at the start of a line or after a colon,
 # a quote, or words that announce it.
@@ -50,6 +25,7 @@ _SERVER_LINE = re.compile(
     r"([45]\d\d)[ :-] ?(?:#?\d\.\d{1,3}\.\d{1,3}|[\w<\"'(\[])",
     re.MULTILINE,
 )
+_SEAM = re.compile(r"([a-zà-ÿ.!?:;,)>\]])([A-ZÀ-Þ])")
 _MIN_LETTERS = 3
 _MIN_TAIL = 10
 """Letters by which another text must go on before it counts as fuller."""
@@ -88,18 +64,19 @@ def join_reply(text: str) -> str:
         return line
     code, status = prefix[1], prefix[2]
     body = line[prefix.end() :]
+    told = re.escape(status) if status else ""
     if f"{code}-" in line:
-        body = re.sub(rf"(?:^|(?<=\s)){code}-(?:{re.escape(status or '')}(?=\s|$))?\s*", "", body)
+        body = re.sub(rf"(?:^|(?<=\s)){code}-(?:{told}(?=\s|$))?\s*", "", body)
         # The last line has a space; the code repeated there stands before its status or alone.
-        last = (
-            rf"(?<=\s){code} (?:{re.escape(status)}(?=\s|$)\s*)?" if status else rf"(?<=\s){code} "
-        )
-        body = re.sub(last, "", body)
+        body = re.sub(rf"(?<=\s){code}(?: |$)(?:{told}(?=\s|$)\s*)?", "", body)
     elif status:
-        body = re.sub(rf"(?:^|(?<=\s)){code} {re.escape(status)}\s+", "", body)
+        body = re.sub(rf"(?:^|(?<=\s)){code} {told}\s+", "", body)
     else:
         # Actually, Google repeats the code: `554 554 5.7.0 Header error`.
         body = body.removeprefix(f"{code} ")
+    if told:
+        # Actually, chasquid repeats the status alone, and OpenSMTPD sets no space before it.
+        body = re.sub(rf"(?<!\d)(?<!\d\.){told} ", " ", body)
     return join_spaces(f"{code} {status or ''} {body}")
 
 
@@ -117,21 +94,30 @@ def read_passage(text: str, where: str) -> Reply | None:
     Where a known MTA's wording stands around the words of the remote server, only those are kept
     as text, host and command are taken from the wording.
     """
-    line = join_spaces(text[:MAX_REPLY])
-    command = _find_command(line)
-    host = _find_host(line)
-    line = _POSTFIX_STAGE.sub("", line)
-    said = _POSTFIX_HOST.search(line)
-    if said:
-        line = line[said.end() :]
-    elif quoted := _SENDMAIL_REASON.match(line) or _EXCHANGE_WORDS.search(line):
-        line = quoted[1]
-    elif stage := _EXIM_STAGE.search(line):
-        code = find_code(line[stage.end() :])
-        line = line[stage.end() + code.start() :] if code else line
-    elif marker := _SAID.search(line):
-        line = line[marker.end() :]
-    return make_reply(_EXCHANGE_END.sub("", line), where, host=host, command=command)
+    words = unwrap(join_spaces(text[:MAX_REPLY]))
+    return make_reply(words.text, where, host=words.host, command=words.command)
+
+
+def drop_advice(reply: Reply | None) -> Reply | None:
+    """Take out of a report's own words, not a server's reply, what it advises the sender.
+
+    Actually, Exchange advises to try again later in the same breath whatever the reason is.
+    """
+    if reply is None or reply.smtp_code is not None:
+        return reply
+    return replace(reply, text=join_spaces(ADVICE.sub("", reply.text)))
+
+
+def split_glued(reply: Reply) -> Reply | None:
+    """Return a reply with a space wherever lines may have been joined without; None without any.
+
+    Actually, OpenSMTPD joins the lines of a reply that bear no status so: `unknownPlease check`.
+    """
+    words = (
+        word if "://" in word else _SEAM.sub(r"\1 \2", word) for word in reply.text.split(" ")
+    )
+    text = " ".join(words)
+    return replace(reply, text=text) if text != reply.text else None
 
 
 def find_server_words(text: str) -> tuple[int, str] | None:
@@ -141,27 +127,6 @@ def find_server_words(text: str) -> tuple[int, str] | None:
         return None
     end = text.find("\n\n", match.start(1))
     return match.start(1), text[match.start(1) : end if end >= 0 else len(text)]
-
-
-def _find_command(line: str) -> str | None:
-    stage = _POSTFIX_STAGE.search(line) or _EXIM_STAGE.search(line)
-    if stage:
-        return name_command(stage[1])
-    if "does not like recipient" in line:
-        return "RCPT TO"
-    return "DATA" if "failed after I sent the message" in line else None
-
-
-def _find_host(line: str) -> str | None:
-    for pattern in (_POSTFIX_HOST, _EXIM_HOST, _QMAIL_HOST):
-        if match := pattern.search(line):
-            return match[1]
-    return None
-
-
-def name_command(stage: str) -> str | None:
-    """Return the SMTP command of a stage as MTAs word it (`end of DATA command`)."""
-    return next((name for pattern, name in _COMMANDS if pattern.search(stage)), None)
 
 
 def choose_fuller(first: Reply, others: Iterable[Reply]) -> Reply:

@@ -12,6 +12,8 @@ from bounced.parser.returned import find_returned_fields
 _TYPE = "message/feedback-report"
 _ADDRESS_FIELDS = ("original-rcpt-to", "removal-recipient", "redacted-address")
 _RETURNED_FIELDS = ("x-hmxmroriginalrecipient", "x-rcpt-to")
+# RFC 6590 §3 puts a token in the place of what is hidden; RFC 2606 §2: nobody lives there.
+_REDACTED = ".invalid"
 
 
 def find_feedback(message: Message) -> Fields | None:
@@ -47,4 +49,8 @@ def read_complainers(
 
 def _find(fields: Fields, names: tuple[str, ...]) -> list[str]:
     addresses = (parse_recipient(value) for name in names for value in fields.every(name))
-    return [address for address in addresses if address and is_address(address)]
+    return [
+        address
+        for address in addresses
+        if address and is_address(address) and not address.lower().endswith(_REDACTED)
+    ]

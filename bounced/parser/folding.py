@@ -11,10 +11,9 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Iterator
+from bisect import bisect_right
 from dataclasses import dataclass
 from itertools import accumulate
-from typing import NamedTuple
 
 MAX_TEXT_CHARS = 8192
 
@@ -22,19 +21,32 @@ ADDRESS = "<address>"
 URL = "<url>"
 HOST = "<host>"
 
+# Letters of the scripts that put spaces between words, and of those that do not: a Latin address
+# ends where Chinese, Japanese, Korean or Thai runs on behind it.
+_SPACED = r"0-9A-Za-z_\u00c0-\u00d6\u00d8-\u00f6\u00f8-\u0dff\u1e00-\u1fff"
+_UNSPACED = r"\u0e00-\u0eff\u1100-\u11ff\u3005-\u30ff\u3400-\u9fff\uac00-\ud7af"
+_WIDE_SIGNS = r"\u3000-\u3004\uff00-\uffef"
+_ATEXT = r".!#$%&'*+/=?^`{|}~-"
+_URL_ENDS = rf"""\s<>"{_UNSPACED}{_WIDE_SIGNS}"""
+_URL_TAIL = rf"""[^{_URL_ENDS}]*[^{_URL_ENDS}'.,;:!?()\[\]]"""
+
 # Each alternative begins where a run of its own characters begins, so that a text of 8 KiB
 # without a space is walked once, not once per character.
 _NOISE = re.compile(
-    r"""
-    (?<!\w)(?=[\w<"\#:.!$%&'*+/=?^`{|}~-])(?:
-      (?P<url>(?:https?|ftp)://[^\s<>"]*[^\s<>"'.,;:!?()\[\]])
-    | (?P<address><?(?:"[^"\s]{1,64}"|(?<![\w.!#$%&'*+/=?^`{|}~-])[\w.!#$%&'*+/=?^`{|}~-]+)
-        @(?:\[[\w.:-]{1,64}\]|[\w.-]*\w)>?)
-    | (?P<code>(?<![^\s:("'])[245]\d\d(?:-(?!\d\d)|(?=\s)))
-    | (?P<status>(?<![^\s("'-])\#?[245]\.\d{1,3}\.\d{1,3}(?=[\s:;,-]|$))
-    | (?P<host>(?<![\w.-])[\w-]+(?:\.[\w-]+)+(?P<path>/[^\s<>"]*[^\s<>"'.,;:!?()\[\]])?)
-    | (?P<ip>(?<![\w:.])(?:[0-9A-Fa-f]{0,4}:){2,7}[0-9A-Fa-f]{0,4}(?![\w:]))
-    | (?P<size>[Ss](?:ize|IZE)(?:\ \(in\ bytes\))?\s?[=:]\s?\d{1,20}))
+    rf"""
+    (?<![{_SPACED}])(?=[\w<"\#:.!$%&'*+/=?^`{{|}}~-])(?:
+      (?P<url>(?:https?|ftp)://{_URL_TAIL})
+    | (?P<address><?(?:"[^"\s]{{1,64}}"
+        |(?<![{_SPACED}{_ATEXT}])[{_SPACED}{_ATEXT}]+
+        |(?<![{_UNSPACED}0-9._-])[{_UNSPACED}][{_UNSPACED}0-9._-]*)
+        @(?:\[[\w.:-]{{1,64}}\]
+        |[{_SPACED}-]*[{_SPACED}](?:\.[{_SPACED}-]*[{_SPACED}])*
+        |[{_UNSPACED}][\w.-]*\w)>?)
+    | (?P<code>(?<![^\s:("'：（「])[245]\d\d(?:-(?!\d\d)|(?=\s)))
+    | (?P<status>(?<![^\s("'-])\#?[245]\.\d{{1,3}}\.\d{{1,3}}(?=[\s:;,-]|$))
+    | (?P<host>(?<![{_SPACED}.-])[{_SPACED}-]+(?:\.[{_SPACED}-]+)+(?P<path>/{_URL_TAIL})?)
+    | (?P<ip>(?<![{_SPACED}:.])(?:[0-9A-Fa-f]{{0,4}}:){{2,7}}[0-9A-Fa-f]{{0,4}}(?![{_SPACED}:]))
+    | (?P<size>[Ss](?:ize|IZE)(?:\ \(in\ bytes\))?\s?[=:]\s?\d{{1,20}}))
     """,
     re.VERBOSE,
 )
@@ -75,8 +87,21 @@ def _spell_plainly() -> dict[int, str | None]:
 
 
 _PLAIN = _spell_plainly()
-_TOKEN = re.compile(r"[^\W_]+")
-_PIECE = re.compile(r"\S+|\s+")
+# UTF-8 read as Latin-1, case-folded; as many letters as before, so that evidence is found.
+_BROKEN_UMLAUTS = (
+    ("ã¤", "ae"),
+    ("ã¶", "oe"),
+    ("ã¼", "ue"),
+    ("ãÿ", "ss"),
+    ("ã„", "ae"),
+    ("ã–", "oe"),
+)
+_TOKEN = re.compile(rf"(?:(?!_)[{_SPACED}])+|[^\W_{_SPACED}]+")
+_SPACE = re.compile(r"\s+")
+_WIDE_SPACE = re.compile(r"^\s+|\s{2,}")
+
+
+_FOLDED_LETTERS = (*range(0xA1, 0x590), *range(0x1E00, 0x2000), *range(0xFB00, 0xFB20))
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,6 +131,8 @@ def fold(text: str) -> str:
     """Return the comparison form of words: case, accents, quotes and white space levelled."""
     folded = text.casefold()[:MAX_TEXT_CHARS]
     if not folded.isascii():
+        for broken, umlaut in _BROKEN_UMLAUTS:
+            folded = folded.replace(broken, umlaut)
         folded = folded.translate(_PLAIN)
     return " ".join(folded.split())
 
@@ -115,25 +142,76 @@ def split_tokens(text: str) -> list[str]:
     return _TOKEN.findall(text)
 
 
-def quote_words(text: str, start: int, end: int) -> str:
-    """Return the exact stretch of text whose words are `read_view(text).words[start:end]`."""
-    runs = [run for run in _align(text[:MAX_TEXT_CHARS]) if run.end > start and run.start < end]
-    if not runs:
-        return ""
-    first = runs[0].find_origin(max(start, runs[0].start))[0]
-    last = runs[-1].find_origin(min(end, runs[-1].end) - 1)[1]
-    return text[first:last]
+def _find_lengths() -> dict[str, int]:
+    """Map the letters that are folded to none, or to several, to how many."""
+    lengths = {chr(code): len(fold(f".{chr(code)}")) - 1 for code in _FOLDED_LETTERS}
+    return {letter: length for letter, length in lengths.items() if length != 1}
 
 
-def quote_link(text: str, start: int) -> str:
-    """Return the whole URL or host, as written, that stands at `read_view(text).links[start]`."""
-    length = 0
-    for found in _NOISE.finditer(text[:MAX_TEXT_CHARS]):
-        if _name_noise(found)[0] in {URL, HOST}:
-            length += len(fold(found[0])) + 1
-            if length > start:
-                return found[0]
-    raise IndexError(start)
+_LENGTHS = _find_lengths()
+_RESIZED = re.compile(f"[{''.join(_LENGTHS)}]")
+
+
+class Alignment:
+    """Where the words and links of a text's view stand in the text itself; for evidence."""
+
+    def __init__(self, text: str) -> None:
+        self._text = text[:MAX_TEXT_CHARS]
+        self._noise = list(_NOISE.finditer(self._text))
+        self._wholes: dict[int, int] = {}
+        self._ends = list(accumulate(self._measure()))
+
+    def find_words(self, start: int, end: int) -> tuple[int, int] | None:
+        """Return the exact stretch of the text whose words are `read_view(text).words[start:end]`.
+
+        None where that holds no word; a space at its edge is left out.
+        """
+        if start >= end:
+            return None
+        first = bisect_right(self._ends, start)
+        last = bisect_right(self._ends, end - 1)
+        if first < len(self._text) and self._text[first].isspace():
+            first = bisect_right(self._ends, start + 1)
+        if last < len(self._text) and self._text[last].isspace():
+            last = bisect_right(self._ends, end - 2)
+        if not first <= last < len(self._text):
+            return None
+        return first, self._wholes.get(last, last + 1)
+
+    def find_link(self, start: int) -> tuple[int, int]:
+        """Return where the whole URL or host stands that is `read_view(text).links[start]`."""
+        length = 0
+        for found in self._noise:
+            if _name_noise(found)[0] in {URL, HOST}:
+                length += len(fold(found[0])) + 1
+                if length > start:
+                    return found.span()
+        raise IndexError(start)
+
+    def _measure(self) -> list[int]:
+        """Return of each letter of the text for how many letters of the words it stands.
+
+        The first letter of what is masked stands for the whole placeholder, the rest for nothing.
+        """
+        text = self._text
+        lengths = [1] * len(text)
+        if not text.isascii():
+            for letter in _RESIZED.finditer(text):
+                lengths[letter.start()] = _LENGTHS[letter[0]]
+        for found in self._noise:
+            kind, mark = _name_noise(found)
+            if kind or not mark:
+                start, end = found.span()
+                lengths[start:end] = [len(mark), *[0] * (end - start - 1)]
+                self._wholes[start] = end
+        # Where every letter stands for something, a single space between words does too.
+        done = 0
+        for space in (_SPACE if 0 in lengths else _WIDE_SPACE).finditer(text):
+            start, end = space.span()
+            if lengths[start]:  # else it is part of what was left out
+                lengths[start:end] = [int(any(lengths[done:start])), *[0] * (end - start - 1)]
+                done = end
+        return lengths
 
 
 def _name_noise(found: re.Match[str]) -> tuple[str, str]:
@@ -162,58 +240,3 @@ def _is_host(name: str) -> bool:
     if not (last.islower() or last.isupper()):
         return False
     return _TOP_LEVEL.fullmatch(last.lower()) is not None
-
-
-class _Run(NamedTuple):
-    """Words without a space between, or one placeholder, and the text that they stand for."""
-
-    start: int
-    end: int
-    origin: int
-    text: str
-    whole: bool
-    """A placeholder stands for all of its text."""
-
-    def find_origin(self, at: int) -> tuple[int, int]:
-        """Return the stretch of the text that the letter at this place of the words stands for."""
-        if self.whole:
-            return self.origin, self.origin + len(self.text)
-        if self.text.isascii():
-            offset = at - self.start
-        else:
-            lengths = accumulate(len(fold(letter)) for letter in self.text)
-            offset = next(n for n, length in enumerate(lengths) if self.start + length > at)
-        return self.origin + offset, self.origin + offset + 1
-
-
-def _align(text: str) -> Iterator[_Run]:
-    """Yield the words of a text in runs with their origin: `read_view` once more, for evidence."""
-    place = 0
-    spaced = False
-    for origin, part, mark in _split_noise(text):
-        pieces = [(0, part)] if mark else [(m.start(), m[0]) for m in _PIECE.finditer(part)]
-        for offset, piece in pieces:
-            if piece.isspace():
-                spaced = place > 0
-                continue
-            length = len(mark or (piece if piece.isascii() else fold(piece)))
-            if not length:
-                continue
-            place += spaced
-            yield _Run(place, place + length, origin + offset, piece, whole=bool(mark))
-            place += length
-            spaced = False
-
-
-def _split_noise(text: str) -> Iterator[tuple[int, str, str]]:
-    """Yield the parts of a text that are words, with "", and those that are masked, with mark."""
-    done = 0
-    for found in _NOISE.finditer(text):
-        kind, mark = _name_noise(found)
-        if not kind and mark:
-            continue
-        yield done, text[done : found.start()], ""
-        if kind:
-            yield found.start(), found[0], mark
-        done = found.end()
-    yield done, text[done:], ""

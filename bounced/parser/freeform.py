@@ -1,4 +1,4 @@
-"""Reads bounces that are in no RFC's form: is it one, of whom does it speak, what does it say.
+"""Reads bounces that are in no RFC's form: of whom do they speak, what do they say of him.
 
 Layouts seen: qmail, Exim, Sendmail, Courier, Exchange 5.5 and 2003, Domino, GroupWise, Yahoo,
 Google, IONOS (kundenserver), IMail, m-FILTER, Zoho, Mail.Ru. An address is taken from a place
@@ -11,34 +11,38 @@ from dataclasses import dataclass
 
 from bounced.model import Action, RecipientFacts, Reply, ReturnedMessage
 from bounced.parser.evidence import says_something, without_repeats
-from bounced.parser.fields import find_addresses, parse_mailboxes, parse_path
-from bounced.parser.headers import decode_words
+from bounced.parser.fields import find_addresses, parse_mailboxes
 from bounced.parser.human import HumanText
 from bounced.parser.mime import Message
 from bounced.parser.passages import Passage, find_hidden_origins
+from bounced.parser.signs import join_words
 from bounced.parser.witness import ask_witness
-from bounced.parser.wording import DAEMON, DELAYED, FAILED, FAILED_SUBJECT, FINAL
+from bounced.parser.wording import DELAYED, FAILED, FAILED_SUBJECT, FINAL, SUCCEEDED
 
 MAX_RECIPIENTS = 100
-MAX_WORDS = 8_000
+_MAX_LABEL = 200
+"""Characters before an address in which its label is looked for; a line may hold thousands."""
+_MAX_SENTENCE = 4_000
+"""Characters of a line in which it is looked for what failed."""
 
 _HELPER = re.compile(r"(?:postmaster|mailer-daemon|abuse|hostmaster|no-?reply)@", re.IGNORECASE)
 _HELP = re.compile(
     r"contact|assist|\bhelp|question|support|send (?:e-?)?mail to|wenden sie|hilfe|kontakt",
     re.IGNORECASE,
 )
-# What aggregate reports bear: RFC 7489 §7.2.1.1 (DMARC), RFC 8460 §5.3 (TLS).
-_AGGREGATE = re.compile(r"report domain:|report-id:", re.IGNORECASE)
 # What stands before the recipient's address in a sentence.
 _LABEL = re.compile(
     r"(?:\b(?:failed|invalid|unknown|final|bad|rejected) (?:recipient|user|address|addressee)s?"
     r"|\brecipients?(?: address(?:es)?)?|\brcpt to|\baddress|\buser(?:id)?|\bmailbox is full"
     r"|\bdelivery failed(?: \d+ attempts)?|\bexceeds allowed size|\boriginally addressed"
-    r"|\bempfänger(?:adresse)?|\bdestinat(?:aire|ario)s?)"
+    r"|\bdelivering your mail|\bempfänger(?:adresse)?|\bdestinat(?:aire|ario)s?)"
     r"(?:\(s\))?\s?(?::|=|\bto\b)\s*[\[<'\"]{0,2}\s*$",
     re.IGNORECASE,
 )
 _SMTP_EQUALS = re.compile(r"\bSMTP=([^;\s=]{1,64}@[\w.-]{1,255})")
+# Titles that no report of a success has.
+_FAILING = re.compile(r"undeliver|fail|return(?:ed|ing)|\berror|reject|unzustell", re.IGNORECASE)
+_REPLY_LINE = re.compile(r"\s*[245]\d\d[ -]")
 _QUOTED_HEADER = re.compile(
     r"\s*(?:From|To|Cc|Reply-To|Sender|Mail from|Return-Path|Subject|X-[\w-]+)\s*:",
     re.IGNORECASE,
@@ -51,50 +55,6 @@ class Freeform:
 
     recipients: tuple[RecipientFacts, ...]
     notes: tuple[str, ...] = ()
-
-
-def is_bounce(message: Message, texts: Sequence[HumanText], *, answered: bool) -> bool:
-    """Tell whether a mail system says that a mail failed or waits; never by one sign alone.
-
-    `answered` tells that the message bears the marks of an automatic reply: a person's reply may
-    well say that he cannot be reached.
-    """
-    if "x-failed-recipients" in message.fields:
-        return True
-    if _AGGREGATE.search(message.subject()):
-        return False
-    named = DAEMON.search(decode_words(message.fields.first("from") or "")) is not None
-    if answered and not named:
-        return False
-    subject = message.subject()
-    words = _join_words(texts)
-    says = FAILED.search(words) is not None or DELAYED.search(words) is not None
-    titled = FAILED_SUBJECT.search(subject) is not None or DELAYED.search(subject) is not None
-    if named or is_from_system(message):
-        return says or titled
-    return says and titled and _is_first_hand(message)
-
-
-def _join_words(texts: Sequence[HumanText]) -> str:
-    """Return the beginning of all texts: what a report says, it says early."""
-    return "\n".join(text.text[:MAX_WORDS] for text in texts)[:MAX_WORDS]
-
-
-def is_from_system(message: Message) -> bool:
-    """Tell whether a mail system sent it: by its name in From, or by the null return path."""
-    written = message.fields.first("from")
-    path = message.fields.first("return-path")
-    if path is not None and (parse_path(path) == "" or "mailer-daemon" in path.lower()):
-        return True
-    sender = decode_words(written or "").strip()
-    return DAEMON.search(sender) is not None or sender.endswith("<>")
-
-
-def _is_first_hand(message: Message) -> bool:
-    """Tell whether nobody answers or forwards a bounce here."""
-    answer = re.match(r"\s*(?:re|aw|fwd?|wg|sv|tr|rv)\s*:", message.subject(), re.IGNORECASE)
-    fields = message.fields
-    return answer is None and "in-reply-to" not in fields and "user-agent" not in fields
 
 
 def read_freeform(
@@ -120,9 +80,11 @@ def read_nameless(message: Message, texts: Sequence[HumanText]) -> RecipientFact
 
 
 def read_action(message: Message, texts: Sequence[HumanText]) -> Action:
-    """Tell a warning that a mail waits from a failure."""
+    """Tell a warning that a mail waits, and a success, from a failure."""
     subject = message.subject()
-    words = _join_words(texts)
+    words = join_words(texts)
+    if SUCCEEDED.search(words) and not (FINAL.search(words) or _FAILING.search(subject)):
+        return Action.DELIVERED
     if DELAYED.search(subject) and not FINAL.search(subject):
         return Action.DELAYED
     if DELAYED.search(words) and not FINAL.search(words) and not FAILED_SUBJECT.search(subject):
@@ -212,28 +174,46 @@ def _find_hidden(
 
 
 def _find_labelled(text: str, own: set[str]) -> list[str]:
-    """Return addresses behind a label or in a line that says what failed."""
-    labelled: list[str] = []
-    spoken: list[str] = []
+    """Return addresses behind a label or in a line that says what failed.
+
+    A server's reply may name the sender or anybody: it is asked after the report's own words.
+    """
     lines = text.split("\n")
-    for number, line in enumerate(lines):
-        if "@" not in line:
+    found = [
+        (_REPLY_LINE.match(line) is not None, *named)
+        for number, line in enumerate(lines)
+        if "@" in line
+        for named in _name_in_line(line, lines[number - 1] if number else "", own)
+    ]
+    for replied, labelled in ((False, True), (True, True), (False, False), (True, False)):
+        names = [
+            name for in_reply, label, name in found if (in_reply, label) == (replied, labelled)
+        ]
+        if names:
+            return names
+    return []
+
+
+def _name_in_line(line: str, before: str, own: set[str]) -> list[tuple[bool, str]]:
+    """Return the addresses of a line that failed; with each, whether a label stands before it."""
+    if match := _SMTP_EQUALS.search(line):
+        return [(True, match[1])]
+    labelled: list[str] = []
+    others: list[str] = []
+    at = 0
+    for address in find_addresses(line)[:MAX_RECIPIENTS]:
+        at = max(at, line.find(address, at))
+        head = line[max(0, at - _MAX_LABEL) : at]
+        if address in own or _HELPER.match(address):
             continue
-        if match := _SMTP_EQUALS.search(line):
-            labelled.append(match[1])
-            continue
-        before = lines[number - 1] if number else ""
-        for address in find_addresses(line):
-            head = line[: line.find(address)]
-            if address in own or _HELPER.match(address):
-                continue
-            if _LABEL.search(head):
-                labelled.append(address)
-            elif _QUOTED_HEADER.match(line) or _HELP.search(head):
-                continue
-            elif FAILED.search(f"{before.strip()} {line}"):
-                spoken.append(address)
-    return labelled or spoken
+        if _LABEL.search(head):
+            labelled.append(address)
+        elif not (_QUOTED_HEADER.match(line) or _HELP.search(head)):
+            others.append(address)
+    sentence = f"{before[-_MAX_SENTENCE:].strip()} {line[:_MAX_SENTENCE]}"
+    if others and not FAILED.search(sentence):
+        others = []
+    return [(True, address) for address in labelled] + [(False, address) for address in others]
 
 
 def _describe(
@@ -276,4 +256,4 @@ def _read_rest(text: HumanText, names: set[str], *, only: bool) -> list[Reply]:
     places = ((first, until), (last, None), (0, text.passages[0].line - 1))
     told = [words for place in places if (words := text.find_words(*place))]
     coded = (words for words in told if words[0].smtp_code is not None)
-    return next(coded, told[0] if told else [])
+    return next(coded, [reply for words in told for reply in words])

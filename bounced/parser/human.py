@@ -5,18 +5,24 @@ from dataclasses import dataclass, replace
 
 from bounced.model import Reply
 from bounced.parser.evidence import (
+    drop_advice,
     find_server_words,
     make_reply,
     read_passage,
     says_something,
+    split_glued,
 )
 from bounced.parser.mime import RETURNED_TYPES, Message
 from bounced.parser.passages import Passage, find_passages
+from bounced.parser.text import join_spaces
 from bounced.parser.transcript import Exchange, read_transcript
+from bounced.parser.wrapping import find_afterword
 
 MAX_WHOLE_TEXT = 1_500
 MAX_REPLIES = 20
 MAX_EXCHANGES = 200
+
+_OPENSMTPD = "This is the MAILER-DAEMON, please DO NOT REPLY to this email."
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,11 +47,20 @@ class HumanText:
             for exchange in self.exchanges
             if any(address.lower() in addresses for address in exchange.addresses)
         ]
-        passages = [
-            read_passage(passage.text, self._place(passage.line))
-            for passage in self.find_passages(addresses)[:MAX_REPLIES]
+        passages = self.find_passages(addresses)[:MAX_REPLIES]
+        said = [drop_advice(read_passage(each.text, self._place(each.line))) for each in passages]
+        added = [
+            make_reply(afterword, self._place(each.line))
+            for each in passages
+            if (afterword := find_afterword(join_spaces(each.text)))
         ]
-        return [reply for reply in (*answers[:MAX_REPLIES], *passages) if reply is not None]
+        return [reply for reply in (*answers[:MAX_REPLIES], *said, *added) if reply is not None]
+
+    def find_seams(self, replies: Iterable[Reply]) -> list[Reply]:
+        """Return the replies anew whose lines this part's server joined without a space."""
+        if _OPENSMTPD not in self.text:
+            return []
+        return [apart for reply in replies if (apart := split_glued(reply)) is not None]
 
     def find_unnamed(self, host: str | None, *, only: bool) -> list[Reply]:
         """Return what this host answered without telling to whom.
@@ -70,7 +85,7 @@ class HumanText:
         Better than nothing where nothing stands beside the address; `first` counts from 0.
         """
         text = "\n".join(self.text.split("\n")[first:end])[:MAX_WHOLE_TEXT]
-        found = [read_passage(text, f"part {self.part}, line {first + 1}")]
+        found = [drop_advice(read_passage(text, f"part {self.part}, line {first + 1}"))]
         if server := find_server_words(text):
             line = first + text.count("\n", 0, server[0]) + 1
             reply = make_reply(server[1], self._place(line))

@@ -4,6 +4,7 @@ RFC 2045, RFC 2046 §5.1 (multipart). Actually, not the standard library's parse
 a level, and two-byte lines cost it 51 ms per 100 KB; this one looks at each byte once a level.
 """
 
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
@@ -21,6 +22,7 @@ MAX_BYTES = 1 << 20
 MAX_DEPTH = 20
 MAX_PARTS = 1_000
 MAX_HEADER_BYTES = 256 * 1024
+MAX_SUBJECT = 2_000
 
 RETURNED_TYPES = frozenset(
     {
@@ -37,6 +39,13 @@ RETURNED_TYPES = frozenset(
 """Types of a report's third part (RFC 6522 §3, RFC 6533 §5), right and wrong ones."""
 
 _LF = 0x0A
+_FIRST_DELIMITER = re.compile(
+    rb"^--(\S[^\n]{4,68}\S)[ \t]{0,80}\n(?=Content-[\w-]{1,40}:)", re.MULTILINE
+)
+# Behind nothing but a preamble: further down it stands in a message quoted as text.
+_LOST_DELIMITER = re.compile(
+    rb"(?:[^\n@:]{0,100}\n){0,4}--(\S[^\n]{4,68}\S)[ \t]{0,80}\n(?=Content-[\w-]{1,40}:)"
+)
 _MAX_PADDING = 80
 """Spaces that may follow a delimiter; without a limit, one long line costs quadratic time."""
 _READABLE = ("text/", "message/", "application/octet-stream")
@@ -65,8 +74,8 @@ class Message:
     notes: tuple[str, ...]
 
     def subject(self) -> str:
-        """Return the decoded Subject, or ""."""
-        return decode_words(self.fields.first("subject") or "")
+        """Return the decoded Subject, cut to MAX_SUBJECT characters, or ""."""
+        return decode_words(self.fields.first("subject") or "")[:MAX_SUBJECT]
 
 
 def read_message(raw: bytes) -> Message:
@@ -81,10 +90,14 @@ class _Reader:
         self._notes: list[str] = []
         self._parts: list[Part] = []
         self._entities = 0
+        self._charset: str | None = None
+        """The first charset that a part declares: what the others, that declare none, are in."""
         if len(raw) > MAX_BYTES:
             self._note(f"only the first {MAX_BYTES} of {len(raw)} bytes were read")
         data = raw[:MAX_BYTES]
         if b"\r" in data:
+            # Actually, dma keeps the CR of each line of a reply, and sends another with it.
+            data = data.replace(b"\r\r\n", b"\r\n")
             data = data.replace(b"\r\n", b"\n").replace(b"\r", b"\n")
         if b"\0" in data:
             data = data.replace(b"\0", b"")
@@ -94,6 +107,8 @@ class _Reader:
     def read(self) -> Message:
         fields, header, body = _split_entity(self._data)
         content_type, parameters = _find_content_type(fields, header)
+        if "content-type" not in fields and (found := _LOST_DELIMITER.match(body)):
+            content_type, parameters = "multipart/mixed", {"boundary": found[1].decode("latin-1")}
         self._read_body(fields, content_type, parameters, body, depth=1)
         return Message(
             fields, content_type, parameters, tuple(self._parts), tuple(dict.fromkeys(self._notes))
@@ -111,6 +126,10 @@ class _Reader:
         boundary = parameters.get("boundary", "")
         if content_type.startswith("multipart/") and self._may_open(boundary, depth):
             pieces = list(_split_multipart(body, boundary.encode("utf-8", "replace")))
+            if not pieces and (found := _FIRST_DELIMITER.search(body)):
+                # Actually, some relays rewrite host names, and with them the boundary, in the
+                # header alone, or lose the line that names it.
+                pieces = list(_split_multipart(body, found[1]))
             if pieces:
                 self._read_pieces(pieces, depth)
                 return
@@ -142,7 +161,9 @@ class _Reader:
         if content_type.startswith(_READABLE):
             encoding = fields.first("content-transfer-encoding") or ""
             data = decode_transfer(body[: 2 * MAX_TEXT_BYTES], encoding)[:MAX_TEXT_BYTES]
-            text = decode_bytes(data, parameters.get("charset"))
+            charset = parameters.get("charset")
+            text = decode_bytes(data, charset, fallback=self._charset)
+            self._charset = self._charset or charset
             if "\r" in text:
                 text = text.replace("\r\n", "\n")
             if content_type == "text/html":

@@ -19,10 +19,15 @@ _QUOTED_FIELD = re.compile(
 )
 
 _BULLET = r"[ \t]*+(?:(?:[>*•|·-]+|\d{1,3}[.)])[ \t]+)?"
-_ADDRESS_LINE = re.compile(rf"({_BULLET}['\"<\[(]{{0,2}})({ADDRESS})(.*)$")
+# SmarterMail and MailEnable; what they say of him follows on a line of its own.
+_NAMED = r"(?:(?:Failed )?Recipient: (?:\[SMTP:)?(?=.{3,320}\n? *$))?"
+_ADDRESS_LINE = re.compile(rf"({_BULLET}{_NAMED}['\"<\[(]{{0,2}})({ADDRESS})(.*)$")
+# dma names the recipient in a sentence, and tells the reason in the next paragraph.
+_SENTENCE = re.compile(rf"(There was an error delivering your mail to <)({ADDRESS})(>\.)$")
 _ORIGIN = re.compile(
     rf"\((?:ultimately )?(?:generated|expanded) (?:from|by):?\s+<?({ADDRESS})>?\)"
 )
+_REPLY = re.compile(r"[245]\d\d-")
 _CLOSING = re.compile(r"^['\">\])]*(?:<mailto:[^>]{0,320}>)?[ \t:;,]*(?:\.\.\. ?)?")
 _DIALOGUE = (">>>", "<<<", "... while talking")
 _MUTE = re.compile(r"[\W_]*$")
@@ -69,7 +74,10 @@ def _find_starts(lines: Sequence[str]) -> list[tuple[int, re.Match[str]]]:
     for number, line in enumerate(lines):
         if "@" not in line:
             continue
-        match = _ADDRESS_LINE.match(line)
+        match = _ADDRESS_LINE.match(line) or _SENTENCE.match(line)
+        # The first line of a server's reply: `550-max@firma.de unknown`.
+        if match and _REPLY.match(match[2]):
+            continue
         if match and not _belongs_to(starts, lines, number, match):
             starts.append((number, match))
     return starts
@@ -102,7 +110,10 @@ def _indentation(line: str) -> int:
 
 def _read_passage(lines: Sequence[str], number: int, match: re.Match[str], end: int) -> Passage:
     said = [_CLOSING.sub("", match[3], count=1)]
-    for line in lines[number + 1 : min(end, number + MAX_PASSAGE_LINES)]:
+    first = number + 1
+    if match.re is _SENTENCE:
+        said, first = [], number + 2
+    for line in lines[first : min(end, number + MAX_PASSAGE_LINES)]:
         if not line.strip() or line.lstrip().startswith(_DIALOGUE):
             break
         said.append(line)

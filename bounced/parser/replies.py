@@ -7,10 +7,16 @@ import re
 import unicodedata
 
 from bounced.model import RecipientFacts
-from bounced.parser.fields import find_addresses, parse_mailboxes, parse_recipient
-from bounced.parser.headers import Fields, read_fields
+from bounced.parser.fields import (
+    find_addresses,
+    parse_mailboxes,
+    parse_path,
+    parse_recipient,
+)
+from bounced.parser.headers import Fields, decode_words, read_fields
 from bounced.parser.mime import Message
-from bounced.parser.wording import AUTO_SUBJECT
+from bounced.parser.signs import is_answer
+from bounced.parser.wording import ABSENT, ACKNOWLEDGED, AUTO_SUBJECT, DAEMON
 
 _DISPOSITION_TYPES = (
     "message/disposition-notification",
@@ -21,11 +27,15 @@ _REFUSED = re.compile(r"\b(?:deleted|denied|failed)\b|/\s*(?:rejected|failed)", 
 _DELETED_BY_READER = re.compile(
     r"without being read|ungelesen gel(?:ö|oe)scht|ohne (?:dass sie )?gelesen"
     r"|sans (?:être|avoir été) lu|sin (?:ser|haber sido) le[ií]d|senza essere stat\w lett"
-    r"|zonder te zijn gelezen",
+    r"|zonder te zijn gelezen|usunięt\w+ bez (?:prze|od)czytania|sem (?:ser|ter sido) lida"
+    r"|удален\w* (?:непрочитан|без прочтения)|開封されずに|未开封|未閱讀|未阅读|bez přečtení"
+    r"|utan att (?:ha )?läs|uden at (?:være|blive) læst|uten å (?:være|bli) lest",
     re.IGNORECASE,
 )
 _UNREAD_SUBJECT = re.compile(
-    r"(?:not read|nicht gelesen|ungelesen|non lu|no le[ií]do|non letto|niet gelezen)\s*:",
+    r"(?:not read|nicht gelesen|ungelesen|non lu|no le[ií]do|non letto|niet gelezen"
+    r"|nie ?przeczytan\w|não lid[ao]|непрочитан\w*|не прочтено|未開封|未读|未讀|nepřečteno"
+    r"|oläst|ej läst|ulæst|ulest|ikke (?:læst|lest))\s*[:\uff1a]",
     re.IGNORECASE,
 )
 
@@ -39,6 +49,11 @@ _AUTO_HEADERS = (
     "x-mail-autoreply",
 )
 _AUTO_PRECEDENCE = ("auto_reply", "auto-reply", "autoreply")
+_BULK = ("bulk", "junk", "list", *_AUTO_PRECEDENCE)
+# Fields of programs that answer: Exchange, and the ticket systems OTRS, Request Tracker, Zendesk.
+_MACHINE_HEADERS = ("x-auto-response-suppress", "x-otrs-loop", "rt-ticket", "x-zendesk-from")
+_MAX_WORDS = 2_000
+"""Characters in which somebody says that he is away."""
 
 
 def find_disposition(message: Message) -> Fields | None:
@@ -53,7 +68,8 @@ def is_refusal(disposition: Fields, message: Message) -> bool:
     """Tell whether a disposition says that the mail was refused (RFC 5429 §2.1.2), not unread."""
     if not _REFUSED.search(disposition.first("disposition") or ""):
         return False
-    if _UNREAD_SUBJECT.match(message.subject()):
+    # Actually, Exchange puts a field of its own into the receipts of its readers.
+    if "x-msexch-correlation-key" in disposition or _UNREAD_SUBJECT.match(message.subject()):
         return False
     return not any(_DELETED_BY_READER.search(part.text) for part in message.parts)
 
@@ -77,6 +93,35 @@ def is_auto_reply(message: Message) -> bool:
     if (fields.first("preference") or "").strip().lower() in _AUTO_PRECEDENCE:
         return True
     return AUTO_SUBJECT.match(_plain(message.subject()).lstrip(" [(*<\"'")) is not None
+
+
+def says_absent(message: Message) -> bool:
+    """Tell whether a person says that he is away: such a mail says of nobody that it failed."""
+    if DAEMON.search(decode_words(message.fields.first("from") or "")):
+        return False
+    words = next((part.text for part in message.parts if part.text.strip()), "")
+    return ABSENT.search(f"{message.subject()}\n{words[:_MAX_WORDS]}") is not None
+
+
+def answers_by_machine(message: Message) -> bool:
+    """Tell whether a program answered that does not say so as RFC 3834 §5 demands.
+
+    It names a machine in some other way, and says that somebody is away or that a mail arrived.
+    """
+    fields = message.fields
+    if "list-unsubscribe" in fields:
+        return False
+    submitted = (fields.first("auto-submitted") or "no").lower()
+    nobody = parse_path(fields.first("return-path") or "") == ""
+    machine = (
+        not submitted.startswith("no")
+        or (fields.first("precedence") or "").strip().lower() in _BULK
+        or any(name in fields for name in _MACHINE_HEADERS)
+        or nobody
+    )
+    said = ACKNOWLEDGED.search(message.subject()) is not None or says_absent(message)
+    # No person answers from the null path.
+    return (machine and said) or (nobody and is_answer(message))
 
 
 def _plain(text: str) -> str:

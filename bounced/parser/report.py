@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from bounced.model import Action, Kind, RecipientFacts, Report, ReturnedMessage
 from bounced.parser.delivery_status import (
@@ -11,9 +11,16 @@ from bounced.parser.delivery_status import (
     read_nameless,
     read_recipients,
 )
+from bounced.parser.embedded import find_embedded, find_forwarded
 from bounced.parser.feedback import find_feedback, read_complainers
-from bounced.parser.fields import parse_date, parse_host, parse_message_id, parse_typed
-from bounced.parser.freeform import is_bounce, read_freeform
+from bounced.parser.fields import (
+    parse_date,
+    parse_host,
+    parse_mailboxes,
+    parse_message_id,
+    parse_typed,
+)
+from bounced.parser.freeform import Freeform, read_freeform
 from bounced.parser.freeform import read_nameless as freeform_nameless
 from bounced.parser.headers import Fields
 from bounced.parser.human import HumanText, find_human_texts, read_human_text
@@ -21,11 +28,13 @@ from bounced.parser.mime import Message, read_message
 from bounced.parser.notification import Notification, read_notification
 from bounced.parser.passages import split_quoted
 from bounced.parser.replies import (
+    answers_by_machine,
     find_disposition,
     is_auto_reply,
     is_refusal,
     read_disposition_address,
     read_replier,
+    says_absent,
 )
 from bounced.parser.returned import (
     HeaderNames,
@@ -33,6 +42,7 @@ from bounced.parser.returned import (
     find_returned_fields,
     read_returned,
 )
+from bounced.parser.signs import is_bounce, is_from_system
 from bounced.parser.text import join_spaces
 
 __all__ = ["HeaderNames", "read_report"]
@@ -60,6 +70,33 @@ def read_report(raw: bytes, names: HeaderNames = _DEFAULT_NAMES) -> Report:
     `names` are the configured header fields that the returned message carries.
     """
     message = read_message(raw)
+    report = _read_whole(message, names)
+    told = _read_inner(message, report, names)
+    if told is None:
+        return report
+    notes = (*report.notes, "the report stands inside another message", *told.notes)
+    return replace(told, message_id=report.message_id, received=report.received, notes=notes)
+
+
+def _read_inner(message: Message, report: Report, names: HeaderNames) -> Report | None:
+    """Return the report inside a message that says nothing itself."""
+    passed_on = report.kind is Kind.UNRECOGNIZED
+    if passed_on or (report.kind is Kind.FREEFORM and not _names_anyone(report)):
+        inner = find_embedded(message)
+        told = _read_whole(inner, names) if inner else None
+        if told and told.kind is Kind.DELIVERY_STATUS and told.recipients:
+            return told
+    inner = find_forwarded(message) if passed_on else None
+    told = _read_whole(inner, names) if inner else None
+    bounced = told and told.kind in {Kind.FREEFORM, Kind.DELIVERY_STATUS} and _names_anyone(told)
+    return told if bounced else None
+
+
+def _names_anyone(report: Report) -> bool:
+    return any(facts.recipient for facts in report.recipients)
+
+
+def _read_whole(message: Message, names: HeaderNames) -> Report:
     fields = find_returned_fields(message)
     status = find_status(message)
     texts: list[HumanText] = []
@@ -69,6 +106,10 @@ def read_report(raw: bytes, names: HeaderNames = _DEFAULT_NAMES) -> Report:
             continue
         own, quoted = split_quoted(text)
         texts.append(read_human_text(part, own))
+        fields = fields or find_quoted_fields(quoted)
+    for part, words, quoted in status.around if status else ():
+        if words.strip():
+            texts.append(read_human_text(part, words))
         fields = fields or find_quoted_fields(quoted)
     returned = read_returned(fields, names) if fields else None
     finding = _decide(message, status, texts, fields, returned)
@@ -168,17 +209,33 @@ def _read_other(
     message: Message, texts: Sequence[HumanText], returned: ReturnedMessage | None
 ) -> _Finding:
     replied = is_auto_reply(message)
-    if is_bounce(message, texts, answered=replied):
+    if is_bounce(message, texts, answered=replied or says_absent(message)):
         freeform = read_freeform(message, texts, returned)
-        if freeform.recipients:
+        if freeform.recipients and (
+            returned or is_from_system(message) or not _names_only_us(message, freeform)
+        ):
+            if _names_only_sender(message, freeform):
+                return _Finding(Kind.AUTO_REPLY, read_replier(message))
             return _Finding(Kind.FREEFORM, freeform.recipients, notes=freeform.notes)
-        if not replied:
+        if not replied and (returned or is_from_system(message)):
             notes = (*freeform.notes, "it reads like a bounce that names no recipient")
             nameless = freeform_nameless(message, texts)
             return _Finding(Kind.FREEFORM, (nameless,), notes=notes)
-    if replied:
+    if replied or answers_by_machine(message):
         return _Finding(Kind.AUTO_REPLY, read_replier(message))
     return _Finding(Kind.UNRECOGNIZED)
+
+
+def _names_only_sender(message: Message, freeform: Freeform) -> bool:
+    """Tell whether he who failed wrote it himself: so do a challenge and a farewell."""
+    senders = {each.lower() for each in parse_mailboxes(message.fields.first("from") or "")}
+    return all((facts.recipient or "").lower() in senders for facts in freeform.recipients)
+
+
+def _names_only_us(message: Message, freeform: Freeform) -> bool:
+    """Tell whether the only failed recipient is who got the report: so deceivers write."""
+    ours = {address.lower() for address in parse_mailboxes(message.fields.first("to") or "")}
+    return all((facts.recipient or "").lower() in ours for facts in freeform.recipients)
 
 
 def _read_queue_id(

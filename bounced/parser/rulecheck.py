@@ -1,37 +1,77 @@
-"""Whether rule tables keep what they promise: examples won by their own rule, none shut out."""
+"""Whether rule tables keep what they promise: examples won by their own rule, none shut out.
+
+It also finds the pairs of rules between which the order decides.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections import defaultdict
+from collections.abc import Collection, Iterator
+from dataclasses import dataclass
 
 from bounced.model import Action, Category, RecipientFacts, Reply
-from bounced.parser.classify import classify
-from bounced.parser.rule import Example, Phrase, Rule, RuleSet
+from bounced.parser.classify import Explanation, explain
+from bounced.parser.phrase import Phrase
+from bounced.parser.rule import Example, Rule, RuleSet
+from bounced.parser.ruleset import Fault
 
 
-def check_examples(rules: RuleSet, files: Collection[str] | None = None) -> list[str]:
-    """Return what is wrong, in words: examples won by another rule, rules that can never win.
+@dataclass(frozen=True, slots=True)
+class Overlap:
+    """Two rules that both match an example of one of them: which one wins is decided by order."""
+
+    winner: Rule
+    loser: Rule
+    texts: tuple[str, ...]
+    """The examples that both match."""
+
+    @property
+    def overruled(self) -> bool:
+        """Whether an example of the loser is won by a rule of another file."""
+        own = {example.text for example in self.loser.examples}
+        return self.winner.file != self.loser.file and not own.isdisjoint(self.texts)
+
+
+def check_rules(rules: RuleSet, files: Collection[str] | None = None) -> list[Fault]:
+    """Return what is wrong: examples that another rule wins, rules that can never win.
 
     With `files`, only rules of these are checked: a site's rule may win what was ours.
     """
-    problems = []
+    faults: list[Fault] = []
     for place, rule in enumerate(rules.rules):
         if files is not None and rule.file not in files:
             continue
-        for example in rule.examples:
-            winner = classify(build_facts(example), rules).rule
-            if winner != rule.id:
-                problems.append(
-                    f"{rule.file}: rule {rule.id}: examples: {example.text!r} is won by "
-                    f"{winner or 'no rule'}"
-                )
+        faults.extend(_check_examples(rule, rules))
         shade = next((other for other in rules.rules[:place] if _shuts_out(other, rule)), None)
         if shade:
-            problems.append(
-                f"{rule.file}: rule {rule.id}: can never win: {shade.id} ({shade.file}) "
-                "stands before it and takes every text that it matches"
+            why = (
+                f"can never win: {shade.id} ({shade.file}) stands before it and takes every text "
+                "that it matches; put it before that one, or narrow that one"
             )
-    return problems
+            faults.append(Fault(rule.file, rule.id, None, why))
+    return faults
+
+
+def find_overlaps(rules: RuleSet, files: Collection[str] | None = None) -> list[Overlap]:
+    """Return the pairs of one stage of which both match an example, in the order of the rules.
+
+    Over stages, only what a rule of another file takes from a rule is told. With `files`, only
+    pairs of which one rule stands in these.
+    """
+    texts: defaultdict[tuple[str, str], dict[str, None]] = defaultdict(dict)
+    known = {rule.id: rule for rule in rules.rules}
+    for rule in rules.rules:
+        for example in rule.examples:
+            for winner, loser in _find_pairs(rule, explain(build_facts(example), rules), known):
+                if files is None or winner.file in files or loser.file in files:
+                    texts[winner.id, loser.id][example.text] = None
+    order = {rule.id: place for place, rule in enumerate(rules.rules)}
+    return [
+        Overlap(known[winner], known[loser], tuple(found))
+        for (winner, loser), found in sorted(
+            texts.items(), key=lambda pair: tuple(order[name] for name in pair[0])
+        )
+    ]
 
 
 def build_facts(example: Example) -> RecipientFacts:
@@ -51,6 +91,31 @@ def build_facts(example: Example) -> RecipientFacts:
         remote_mta=example.host,
         replies=(reply,),
     )
+
+
+def _check_examples(rule: Rule, rules: RuleSet) -> Iterator[Fault]:
+    for example in rule.examples:
+        told = explain(build_facts(example), rules)
+        if told.verdict.rule == rule.id:
+            continue
+        winner = told.verdict.rule or "no rule"
+        lost = next((each.lost for each in told.candidates if each.rule == rule.id), None)
+        why = lost or "its own keys do not agree; mend the example, or the keys"
+        yield Fault(rule.file, rule.id, "examples", f"{example.text!r} is won by {winner}: {why}")
+
+
+def _find_pairs(
+    own: Rule, told: Explanation, known: dict[str, Rule]
+) -> Iterator[tuple[Rule, Rule]]:
+    """Yield winner and loser where an example of `own` is matched by both."""
+    if told.verdict.rule is None:
+        return
+    winner = known[told.verdict.rule]
+    for candidate in told.candidates[1:]:
+        loser = known[candidate.rule]
+        taken = loser is own and winner.file != own.file
+        if not candidate.vetoed and (loser.stage is winner.stage or taken):
+            yield winner, loser
 
 
 def _shuts_out(earlier: Rule, later: Rule) -> bool:

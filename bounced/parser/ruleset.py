@@ -8,26 +8,21 @@ from __future__ import annotations
 
 import re
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from difflib import get_close_matches
 from enum import StrEnum
 from typing import NoReturn, TypeVar
 
 from bounced.model import REASONS, Category, Reason, RuleError
 from bounced.parser.folding import fold
-from bounced.parser.rule import (
-    STAGES,
-    Example,
-    Phrase,
-    Rule,
-    RuleSet,
-    Stage,
-    compile_rules,
-    parse_phrase,
-)
+from bounced.parser.phrase import Phrase, parse_phrase
+from bounced.parser.rule import STAGES, Example, Rule, RuleSet, Stage, compile_rules
 
 MAX_GAP = 20
 MAX_GAPS = 2
+MAX_REACH = 24
+"""Characters that two gaps may span together; their product is what a hostile text costs."""
 _MAX_PATTERN_CHARS = 600
 
 _FILE_KEYS = ("stage", "rule")
@@ -53,32 +48,74 @@ _ENHANCED = re.compile(r"(?<![\d.])[245]\.\d{1,3}\.\d{1,3}(?![\d.])")
 _Choice = TypeVar("_Choice", bound=StrEnum)
 
 
+@dataclass(frozen=True, slots=True)
+class Fault:
+    """What is wrong with a table, and the mend."""
+
+    file: str
+    rule: str | None
+    """The rule's id, or its number in the file where it has none; None: the file itself."""
+    key: str | None
+    why: str
+
+    def __str__(self) -> str:
+        rule = f"rule {self.rule}" if self.rule else None
+        return ": ".join(part for part in (self.file, rule, self.key, self.why) if part)
+
+
+class TableError(RuleError):
+    """Rule tables that cannot be used; tells the first fault of each rule."""
+
+    def __init__(self, faults: Sequence[Fault]) -> None:
+        super().__init__("\n".join(map(str, faults)))
+        self.faults = tuple(faults)
+
+
 def parse_rules(files: Mapping[str, str]) -> RuleSet:
     """Read rule tables: file name to TOML text, in the order in which they are to be tried.
 
-    A site's own files stand before ours. Raises RuleError naming file, rule, key and mend.
+    A site's own files stand before ours. Raises TableError, which names file, rule, key and mend.
     """
     rules: list[Rule] = []
+    faults: list[Fault] = []
     seen: dict[str, str] = {}
     for name, text in files.items():
-        for rule in _parse_file(name, text):
+        for rule in _parse_file(name, text, faults):
             if rule.id in seen:
-                _refuse(name, rule.id, "id", f"already used in {seen[rule.id]}; choose another")
+                why = f"already used in {seen[rule.id]}; choose another"
+                faults.append(Fault(name, rule.id, "id", why))
             seen[rule.id] = name
             rules.append(rule)
+    if faults:
+        raise TableError(faults)
     return compile_rules(rules)
 
 
 def _refuse(file: str, rule: str, key: str, why: str) -> NoReturn:
-    where = f"rule {rule}: " if rule else ""
-    raise RuleError(f"{file}: {where}{key}: {why}")
+    raise TableError([Fault(file, rule or None, key, why)])
 
 
-def _parse_file(name: str, text: str) -> list[Rule]:
+def _parse_file(name: str, text: str, faults: list[Fault]) -> list[Rule]:
+    """Return the sound rules of a file, and add what is wrong to the faults."""
+    rules = []
+    try:
+        stage, rows = _read_table(name, text)
+    except TableError as error:
+        faults.extend(error.faults)
+        return []
+    for number, row in enumerate(rows, 1):
+        try:
+            rules.append(_RuleReader(name, number, row).read(stage))
+        except TableError as error:
+            faults.extend(error.faults)
+    return rules
+
+
+def _read_table(name: str, text: str) -> tuple[Stage, list[Mapping[str, object]]]:
     try:
         table = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
-        raise RuleError(f"{name}: not TOML: {error}") from None
+        raise TableError([Fault(name, None, None, f"not TOML: {error}")]) from None
     _check_keys(name, "", table, _FILE_KEYS)
     if "stage" not in table:
         _refuse(name, "", "stage", f"missing; one of {', '.join(STAGES)}")
@@ -86,7 +123,7 @@ def _parse_file(name: str, text: str) -> list[Rule]:
     rows = table.get("rule", [])
     if not isinstance(rows, list) or not all(isinstance(row, dict) for row in rows):
         _refuse(name, "", "rule", "must be tables; write [[rule]] above each")
-    return [_RuleReader(name, number, row).read(stage) for number, row in enumerate(rows, 1)]
+    return stage, rows
 
 
 def _check_keys(file: str, rule: str, table: Mapping[str, object], known: tuple[str, ...]) -> None:
@@ -225,19 +262,25 @@ class _RuleReader:
 
     def _check_gaps(self, pattern: str) -> None:
         """Refuse what makes a pattern slow on hostile text."""
-        gaps = 0
+        reaches = []
         for found in _QUANTIFIER.finditer(pattern):
             if found["endless"]:
                 self._refuse("pattern", f"{found[0]} has no end; write {{0,{MAX_GAP}}}")
             if not found["counted"]:
                 continue
-            gaps += 1
             if found["counted"].startswith(")"):
                 self._refuse("pattern", "a counted group is slow; write it out")
-            if max(map(int, re.findall(r"\d+", found["counted"])), default=0) > MAX_GAP:
-                self._refuse("pattern", f"{found['counted']} is wider than {MAX_GAP}")
-        if gaps > MAX_GAPS:
+            reaches.append(max(map(int, re.findall(r"\d+", found["counted"])), default=0))
+            if reaches[-1] > MAX_GAP:
+                self._refuse(
+                    "pattern", f"{found['counted']} is wider than {MAX_GAP}; use all = [...]"
+                )
+        if len(reaches) > MAX_GAPS:
             self._refuse("pattern", f"more than {MAX_GAPS} counted gaps; use all = [...]")
+        if sum(reaches) > MAX_REACH:
+            self._refuse(
+                "pattern", f"its gaps are wider than {MAX_REACH} together; narrow one of them"
+            )
 
     def _examples(self) -> tuple[Example, ...]:
         examples = self.table["examples"]

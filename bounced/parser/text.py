@@ -17,6 +17,8 @@ _CHARSET = re.compile(
     r"|gb2312|gbk|gb18030|big5|euc-?(?:jp|kr)|ks_c_5601-1987|shift[_-]jis|sjis"
     r"|iso-2022-(?:jp|kr)(?:-\d)?|utf-16(?:le|be)?)"
 )
+_SHIFT = b"\x1b$B"
+"""How ISO-2022-JP (RFC 1468) begins Japanese letters; the escape stands in no other text."""
 _TAG = re.compile(r"<([/!?]?[A-Za-z-]{1,20})(?=[\s/>-])[^<>]*+>")
 _BREAKS = {
     "br",
@@ -39,22 +41,25 @@ _NOISE = re.compile(r"[\W_]+")
 _SPACES = re.compile(r"\s+")
 
 
-def decode_bytes(data: bytes, charset: str | None = None) -> str:
-    """Decode `data` by its declared charset, else UTF-8, else Latin-1; total."""
-    name = (charset or "utf-8").strip("\"' ").lower()
-    codec = name if _CHARSET.fullmatch(name) else "utf-8"
-    try:
-        text = data.decode(codec)
-    except (UnicodeError, LookupError):
-        text = _decode_undeclared(data)
+def decode_bytes(data: bytes, charset: str | None = None, *, fallback: str | None = None) -> str:
+    """Decode `data` by its declared charset, else UTF-8, `fallback`, Latin-1; total."""
+    text = _decode(data, charset or "utf-8")
+    if text is None or _SHIFT in data:
+        # Actually, Domino and Exchange write status fields in the text part's charset, undeclared.
+        guesses = ("iso-2022-jp",) if _SHIFT in data else ("utf-8", fallback or "utf-8")
+        decoded = (_decode(data, guess) for guess in guesses)
+        text = next((each for each in decoded if each is not None), text)
+    if text is None:
+        text = data.decode("latin-1")
     return text.replace("\0", "") if "\0" in text else text
 
 
-def _decode_undeclared(data: bytes) -> str:
+def _decode(data: bytes, charset: str) -> str | None:
+    name = charset.strip("\"' ").lower()
     try:
-        return data.decode("utf-8")
-    except UnicodeDecodeError:
-        return data.decode("latin-1")
+        return data.decode(name if _CHARSET.fullmatch(name) else "utf-8")
+    except (UnicodeError, LookupError):
+        return None
 
 
 def decode_transfer(data: bytes, encoding: str) -> bytes:

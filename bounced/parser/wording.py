@@ -45,30 +45,45 @@ _FAILED = (
         r"(?:zugestellt|zustellen|ausgeliefert|gesendet|erreicht|übermittelt|weitergeleitet)"
     ),
     r"zustell(?:ung|fehler|versuch)\w*[^.\n]{0,60}(?:fehl|nicht|abgebrochen|gescheitert)\w*",
-    r"fehler bei der zustellung|empfänger[^.\n]{0,40}(?:unbekannt|nicht (?:gefunden|bekannt))",
+    r"nicht an \S{3,320} (?:zugestellt|übermittelt|gesendet|ausgeliefert)",
+    r"fehler bei der (?:nachrichten)?zustellung",
+    r"empfänger[^.\n]{0,40}(?:unbekannt|nicht (?:gefunden|bekannt))",
     # French
-    r"n'a(?: pas)? pu être|échec de (?:la )?(?:remise|livraison|distribution)|non remis",
+    r"n'a(?: pas)? pu être|n'a pas été (?:remis|distribu|livr|délivr)\w*",
+    r"échec de (?:la )?(?:remise|livraison|distribution)|non remis",
     r"impossible de (?:remettre|livrer|délivrer)",
     # Spanish
     r"no (?:se )?(?:ha )?(?:pudo|podido|puede) (?:ser )?entreg\w*|error (?:de|en la) entrega",
+    r"no se entregó|no (?:se )?(?:ha sido|fue|ha) entregad\w*|no se pudo realizar la entrega",
     # Italian
     r"non è stat[oa] (?:possibile )?(?:consegn|recapit|invi)\w*",
-    r"(?:mancata|impossibile)(?: la)? (?:consegn|recapit)\w*",
+    r"(?:mancata|impossibile)(?: la)? (?:consegn|recapit)\w*|recapito non (?:è )?riuscito",
     # Dutch
     r"(?:kon|kan|kunnen)[^.\n]{0,60}niet[^.\n]{0,40}(?:bezorgd|afgeleverd|verzonden)",
     r"niet (?:bezorgd|afgeleverd)|onbestelbaar",
     # Portuguese
     r"n[ãa]o (?:p[ôo]de|foi poss[íi]vel|pode) (?:ser )?(?:entreg|envia)\w*|falha na entrega",
+    r"não foi entregue",
     # Polish
     r"nie (?:można|mogła|mógł|został|została|udało się)[^.\n]{0,40}(?:dostarcz|doręcz)\w*",
     # Russian
     r"не (?:может|могло|было|удалось|смогло)[^.\n]{0,40}доставл?\w*|не доставлено",
-    r"невозможно доставить",
+    r"невозможно доставить|сбой доставки|не уда(?:ло|ет)ся доставить|не вдалося доставити",
+    # Czech, Slovak, Hungarian, Romanian
+    r"(?:nelze|nepodařilo se) doručit|doruč\w{0,9}[^.\n]{0,60} (?:nezdařilo|selhalo|zlyhalo)",
+    r"neby(?:l|l[ao]) doručen\w*|nepodarilo doručiť|nem (?:sikerült )?kézbesít\w*",
+    r"kézbesítés[^.\n]{0,40} sikertelen|nu a putut fi livrat\w*|livrarea[^.\n]{0,40} eșuat",
+    # Swedish, Danish, Norwegian, Finnish
+    r"(?:kan|kunde|kunne|gick) (?:inte|ikke) (?:att )?lever\w*|(?:ikke|inte) lever(?:et|t|erats)",
+    r"ei voitu toimittaa|toimitus[^.\n]{0,40} epäonnistui",
+    # Turkish, Greek, Korean
+    r"teslim (?:edil\w*|başarısız)|iletilemedi|gönderilemedi|δεν (?:ήταν δυνατή|παραδόθηκε)",
+    r"(?:전송|배달|전달)(?:하지|되지|할 수| ?실패|에 실패)",
     # Japanese
     r"(?:送信|配信|配達|送付|配送)(?:に失敗|できません|できず|不能|エラー|されません)",
     r"送達できません|リストにありません",
     # Chinese
-    r"无法(?:投递|送达|发送|传递)|投递失败|退信|發送失敗|無法(?:投遞|傳送|送達)",
+    r"无法(?:投递|送达|发送|传递)|未能[^。\n]{0,20}(?:送达|投递|传递|发送)|未(?:能向|送达)|投递失败|退信|發送失敗|無法(?:投遞|傳送|送達)",
 )
 FAILED = re.compile("|".join(_FAILED), re.IGNORECASE)
 """Says that a mail was not delivered; found in ordinary mail, too, so never enough alone."""
@@ -83,9 +98,39 @@ _DELAYED = (
     r"(?:mail|message|delivery)[^.\n]{0,40} (?:delayed|deferred)\b",
     r"notification \(delay\)|delayed (?:mail|delivery)",
     r"verzögert\w*|verzögerung|noch nicht (?:zugestellt|ausgeliefert)|weitere zustellversuche",
-    r"(?:remise|livraison) (?:différée|retardée)|entrega (?:retrasada|demorada|atrasada)",
-    r"consegna (?:ritardata|in ritardo)|bezorging (?:vertraagd|uitgesteld)",
-    r"задержк\w*|отложен\w*|配信(?:が)?遅延|遅延しています|延迟",
+    r"(?:remise|livraison) (?:différée|retardée)",
+    # French
+    r"n'a(?:yant)? pas encore (?:pu être |été )?(?:remis|distribu|livr|délivr|envoy|achemin)\w*",
+    r"non encore (?:remis|distribu|livr|délivr)\w*|(?:remise|livraison|distribution) en attente",
+    r"(?:simple|seulement un) avertissement|nouvelles tentatives|retard (?:de|dans) la remise",
+    r"(?:message|courrier|e-?mail)s? (?:(?:a|ont|est) (?:été )?)?(?:retardé|différé)\w*",
+    # Spanish
+    r"(?:aún|todavía) no (?:se )?(?:ha )?(?:sido |podido |pudo )*(?:entreg|envi|transmit)\w*",
+    r"s[óo]lo (?:es )?(?:un|una) (?:aviso|advertencia)|seguir(?:á|emos|án) intent\w*",
+    r"(?:mensaje|entrega|correo)[^.\n]{0,40} (?:retras|demor)\w*|retraso (?:en|de) la entrega",
+    # Italian
+    r"non (?:è|e')(?: stat[oa])? ancora (?:stat[oa] )?(?:possibile )?(?:consegn|recapit|invi)\w*",
+    r"non ancora (?:consegn|recapit)\w*|(?:solo|soltanto) un avviso",
+    r"(?:nuovi|altri|ulteriori) tentativi|ritardo (?:nella|della|di) (?:consegna|recapito)",
+    r"consegna (?:ritardata|in ritardo|differita)",
+    # Dutch
+    r"nog niet (?:kunnen )?(?:worden )?(?:bezorgd|afgeleverd|verzonden)|slechts een waarschuwing",
+    r"(?:bezorging|aflevering|bericht)[^.\n]{0,40} (?:vertraagd|uitgesteld)|vertraging bij de",
+    # Portuguese
+    r"ainda não (?:foi |p[ôo]de )?(?:possível |ser )?(?:entreg|envia)\w*|(?:só|apenas) um aviso",
+    r"(?:mensagem|entrega)[^.\n]{0,40} (?:atrasad|adiad)\w*|atraso na entrega",
+    # Polish
+    r"jeszcze nie (?:został[ao]? )?(?:dostarcz|doręcz)\w*",
+    r"nie został[ao]? jeszcze (?:dostarcz|doręcz)\w*",
+    r"opóźni(?:on|en)\w*|(?:tylko|jedynie) ostrzeżenie|kolejne próby",
+    # Russian
+    r"(?:ещ[её]|пока) не (?:был[оа]? |удалось )?достав\w*",
+    r"не (?:был[оа]? )?(?:ещ[её]|пока) достав\w*",
+    r"задержк\w*|задержан\w*|отложен\w*|(?:лишь|только) предупреждение",
+    # Japanese and Chinese
+    r"(?:配信|配達|送信|配送)(?:が|の)?(?:遅延|遅れ)|遅延(?:して|通知)|まだ(?:配信|配達|送信|届)",
+    r"försena\w*|forsink\w*|viivästy\w*|zpožděn\w*|késik|késleltet\w*|întârzi\w*|gecik\w*|지연",
+    r"延迟|延遲|尚未(?:投递|送达|传递|送達|投遞|傳遞)|(?:继续|繼續)(?:尝试|嘗試)",
 )
 DELAYED = re.compile("|".join(_DELAYED), re.IGNORECASE)
 """Says that a mail waits and will be tried again."""
@@ -98,11 +143,24 @@ _FINAL = (
 FINAL = re.compile("|".join(_FINAL), re.IGNORECASE)
 """Says that nothing will be tried again."""
 
+_SUCCEEDED = (
+    r"(?<!not )success(?:ful|fully)(?: mail)? deliver(?:y|ed)|(?<!not )delivered successfully",
+    r"is complete, but no delivery notification|(?<!nicht )erfolgreich (?:zugestellt|übermittelt)",
+    r"remis avec succès|entregad[oa] (?:correctamente|con éxito)|consegnat[oa] correttamente",
+)
+SUCCEEDED = re.compile("|".join(_SUCCEEDED), re.IGNORECASE)
+"""Says that a mail was delivered; such a report often names delivery errors all the same."""
+
 _FAILED_SUBJECT = (
     r"undeliver|fail(?:ure|ed)|return(?:ed|ing)|not delivered|\berror\b|bounce|rejected",
     r"delivery (?:status|problem|error|report)|unzustellbar|nicht zugestellt|zustell|unbestellbar",
     r"non remis|non distribu|échec|no (?:se )?(?:ha )?entrega|no entregado|mancata consegna",
-    r"non recapitat|onbestelbaar|não entregue|недоставл|не доставлен|配信不能|エラー|退信",
+    r"non recapitat|onbestelbaar|não entregue|недоставл|не доставлен",
+    r"не удается доставить|配信不能",
+    r"エラー|退信|退回|未送达|配信できません|配信に失敗|niedostarcz",
+    r"no se puede entregar|no es posible entregar",
+    r"nedoručit|teslim edil|lever(?:eras|es)\b|kézbesíthet|toimittaa|nelivrat",
+    r"não é possível entregar",
 )
 FAILED_SUBJECT = re.compile("|".join(_FAILED_SUBJECT), re.IGNORECASE)
 """Titles of failure reports; ordinary mail has such subjects, too."""
@@ -134,6 +192,36 @@ _AUTO_SUBJECT = (
 AUTO_SUBJECT = re.compile("|".join(_AUTO_SUBJECT))
 """Begins the title of an automatic reply; lower case, without the marks of letters."""
 
+_ABSENT = (
+    r"out of (?:the )?office|on (?:\w{1,12} )?leave\b|on vacation|on holidays?|currently away",
+    r"no longer (?:work(?:s|ing)?|employed|with) (?:for|at|by|us|the company)",
+    r"abwesen(?:d|heit)|urlaub|elternzeit|mutterschutz|nicht im (?:büro|hause)|außer haus",
+    r"(?:bin ich|ich bin)[^.\n]{0,60} (?:nicht|wieder)[^.\n]{0,30} (?:erreichbar|da|im büro)\b",
+    r"nicht mehr (?:für uns|im unternehmen|bei uns|in unserem)",
+    r"absente?\b|en congés?|en vacances|de retour le|hors du bureau",
+    r"fuera de (?:la )?oficina|de vacaciones|ausente|fuori (?:sede|ufficio)|in ferie|assente",
+    r"(?:met|op) (?:vakantie|verlof)|afwezig|niet aanwezig|na urlopie|nieobecn|poza biurem",
+    r"de férias|fora do escritório|de licença|в отпуске|отсутству\w*|вне офиса",
+    r"休暇|不在|外出(?:して|中)|休假|不在办公室|不在辦公室",
+)
+ABSENT = re.compile("|".join(_ABSENT), re.IGNORECASE)
+"""Says that somebody is away: words of people, which no mail system uses."""
+
+_ACKNOWLEDGED = (
+    r"(?:anfrage|nachricht|e-?mail|ticket|schreiben)[^.\n]{0,40}(?:eingegangen|erhalten)",
+    r"(?:eingangs|empfangs)bestätigung",
+    r"(?:request|message|e-?mail|ticket|enquiry|inquiry|case)[^.\n]{0,40} (?:been )?received",
+    r"(?:have|we) received your|ticket (?:received|created|opened)|acknowledg(?:e)?ment",
+    r"(?:demande|message|courriel)[^.\n]{0,40}(?:bien )?(?:reçu|enregistrée?)|accusé de réception",
+    r"(?:hemos|he) recibido|(?:solicitud|mensaje)[^.\n]{0,40} recibid|acuse de recibo",
+    r"(?:abbiamo|ho) ricevuto|(?:richiesta|messaggio)[^.\n]{0,40} ricevut",
+    r"hebben (?:uw|je)[^.\n]{0,40} ontvangen|ontvangstbevestiging",
+    r"otrzymaliśmy|potwierdzenie (?:otrzymania|przyjęcia)|recebemos|confirmação de rece",
+    r"(?:получили|получено|зарегистриров)\w*|受け付け|受付|お問い合わせ|已收到",
+)
+ACKNOWLEDGED = re.compile("|".join(_ACKNOWLEDGED), re.IGNORECASE)
+"""Titles of the answer that a ticket system gives; people write such titles, too."""
+
 _QUOTE = (
     (
         r"(?:original|returned|unsent|source|forwarded|undelivered|rejected) (?:e-?mail|message)"
@@ -146,7 +234,8 @@ _QUOTE = (
         r"(?:e-?mail|mail|message)"
     ),
     r"(?:message|mail) (?:headers?|text|body) (?:follows?|suppressed|is following)",
-    r"(?:top|first) \d+ lines of (?:the|your) message follow|your message reads \(in part\)",
+    r"(?:top|first) \d+ lines of (?:the|your) (?:original )?message follow",
+    r"your message reads \(in part\)",
     r"kopie (?:der|ihrer) (?:original)?nachricht",
     r"(?:originalnachricht|urspr(?:ü|ue)ngliche (?:nachricht|e-?mail))[\W_]*$",
     (
@@ -158,3 +247,17 @@ _QUOTE = (
 )
 QUOTE = re.compile("|".join(_QUOTE))
 """Announces that the returned message follows in the same text; lower case."""
+
+_ADVICE = (
+    r"(?:please )?(?:try|retry|resend)\b[^.!?<]{0,200}?\b(?:again|later|retry)\b",
+    r"(?:bitte )?(?:versuchen sie|senden sie)[^.!?<]{0,200}?(?:später|erneut|noch einmal)",
+    r"(?:veuillez )?(?:réessay|renvoy)(?:er|ez)\b[^.!?<]{0,200}?(?:tard|ultérieurement|message)",
+    r"(?:por favor,? )?(?:inténtelo|intente|vuelva a)\b[^.!?<]{0,200}?(?:más tarde|de nuevo)",
+    r"(?:si prega di )?(?:riprova(?:re|te)?|ritentare)\b[^.!?<]{0,200}?(?:più tardi|messaggio)",
+    r"probeer\b[^.!?<]{0,200}?(?:opnieuw|later)",
+    r"(?:proszę )?spróbuj\w{0,4}\b[^.!?<]{0,200}?(?:później|ponownie)",
+    r"(?:por favor,? )?tente\b[^.!?<]{0,200}?(?:mais tarde|novamente)",
+    r"(?:попробуйте|повторите)\b[^.!?<]{0,200}?(?:позже|ещ[её] раз|попытку)",
+)
+ADVICE = re.compile(rf"(?<=[.!?] )(?:{'|'.join(_ADVICE)})[^.!?<]{{0,300}}[.!?]?", re.IGNORECASE)
+"""A sentence, not the first, that advises the sender to try again: no reason why it failed."""

@@ -20,6 +20,10 @@ HOSTILE = {
     "at signs": DAEMON + fill(b"@"),
     "addresses": DAEMON + fill(b"a@b.cc\n"),
     "deep domains": DAEMON + fill(b"x@a.b.c.d.e.f.g.h "),
+    "labelled addresses in a line": DAEMON
+    + b" ".join(b"user: x%d@a.b.cc" % n for n in range(5_000)),
+    "failed addresses in lines": DAEMON
+    + b"\n".join(b"failed x%d@a.b.cc" % n for n in range(5_000)),
     "words of failure": DAEMON + fill(b"user konnte nicht "),
     "open brackets": DAEMON + fill(b"(generated from "),
     "spaces": DAEMON + b" " * 100_000,

@@ -28,6 +28,28 @@ FILES = {path.name: path.read_text("utf-8") for path in sorted(FOLDER.glob("*.to
 RULES = parse_rules(FILES)
 
 
+def make_table(stage: str, identity: str, category: str, reason: str, keys: str) -> dict[str, str]:
+    text = (
+        f'stage = "{stage}"\n[[rule]]\nid = "{identity}"\ncategory = "{category}"\n'
+        f'reason = "{reason}"\nsource = "none"\n{keys}\nexamples = ["550 x"]\n'
+    )
+    return {identity: text}
+
+
+FEW_FILES = {
+    **make_table("language", "dmarc", "auth-failure", "dmarc", 'words = ["dmarc"]'),
+    **make_table("language", "junk", "spam-rejection", "content", 'words = ["spam"]'),
+    **make_table("language", "full", "mailbox-full", "mailbox-full", 'words = ["over quota"]'),
+    **make_table(
+        *("language", "unknown-user", "bad-address", "user-unknown"),
+        'words = ["user unknown", "mailbox not found", "Empfänger unbekannt"]',
+    ),
+    **make_table("status", "wrong", "bad-address", "user-unknown", 'status = ["5.1.1"]'),
+    **make_table("status", "naked", "auth-failure", "unauthenticated", 'status = ["5.7.26"]'),
+}
+FEW = parse_rules(FEW_FILES)
+
+
 def say(
     text: str,
     where: str = "part 2, Diagnostic-Code",
@@ -134,7 +156,7 @@ TRAPS = [
     (
         "SMTP AUTH refused for a relay",
         "550 5.7.1 Relaying denied. Proper authentication required.",
-        "policy/not-permitted",
+        "policy/relay-denied",
     ),
     (
         "a failed callout is about the sender",
@@ -208,7 +230,7 @@ TRAPS = [
     (
         "a server that takes no mail from us",
         "554 mx.firma.example does not accept mail from 192.0.2.7",
-        "unknown/unknown",
+        "policy/not-permitted",
     ),
     (
         "over quota beats the words about the user",
@@ -271,10 +293,10 @@ def test_without_anything_the_verdict_is_unknown() -> None:
 
 def test_a_verdict_carries_the_exact_words_and_their_place() -> None:
     reply = say("550 5.1.1 <max@firma.example>:  Empfänger  UNBEKANNT")
-    assert classify(facts(reply), RULES) == Verdict(
+    assert classify(facts(reply), FEW) == Verdict(
         Category.BAD_ADDRESS,
         Reason.USER_UNKNOWN,
-        "words-user-unknown",
+        "unknown-user",
         "Empfänger  UNBEKANNT",
         "part 2, Diagnostic-Code",
     )
@@ -373,15 +395,17 @@ examples = [{text = "550 user unknown", host = "mx.firma.example", command = "DA
 
 
 def test_a_site_rule_is_tried_before_ours() -> None:
-    rules = parse_rules({"site.toml": HOSTED.replace('hosts = ["firma.example"]', ""), **FILES})
+    rules = parse_rules(
+        {"site.toml": HOSTED.replace('hosts = ["firma.example"]', ""), **FEW_FILES}
+    )
     reply = say("550 user unknown", command="DATA")
-    assert classify(facts(reply), RULES).rule == "words-user-unknown"
+    assert classify(facts(reply), FEW).rule == "unknown-user"
     assert classify(facts(reply), rules).rule == "site-host"
 
 
 def test_a_site_rule_of_the_same_stage_wins_by_standing_first() -> None:
     site = HOSTED.replace("receiver", "language").replace('hosts = ["firma.example"]', "")
-    rules = parse_rules({"site.toml": site, **FILES})
+    rules = parse_rules({"site.toml": site, **FEW_FILES})
     assert classify(facts(say("550 user unknown", command="DATA")), rules).rule == "site-host"
 
 
@@ -418,40 +442,59 @@ def test_every_structured_key_must_agree(reply: Reply) -> None:
 def test_an_explanation_tells_what_won_and_why_the_rest_lost() -> None:
     first = say("550 5.1.1 user unknown", "part 2, Diagnostic-Code")
     second = say("552 over quota, mailbox not found", "part 1, line 4")
-    told = explain(facts(first, second), RULES)
-    assert told.verdict == classify(facts(first, second), RULES)
+    told = explain(facts(first, second), FEW)
+    assert told.verdict == classify(facts(first, second), FEW)
     full = (Stage.LANGUAGE, Category.MAILBOX_FULL, Reason.MAILBOX_FULL)
     language = (Stage.LANGUAGE, Category.BAD_ADDRESS, Reason.USER_UNKNOWN)
     status = (Stage.STATUS, Category.BAD_ADDRESS, Reason.USER_UNKNOWN)
-    veto = "never bad-address where the reply says 'quota'"
+    veto = "guard: never bad-address where the reply says 'quota'"
     assert told.candidates == (
-        Candidate("words-user-unknown", *language, "user unknown", first.where, None),
+        Candidate("unknown-user", *language, "user unknown", first.where, 0, (10, 22), None),
         Candidate(
-            "words-mailbox-full",
+            "full",
             *full,
             "over quota",
             second.where,
+            1,
+            (4, 14),
             f"{first.where} is more decisive",
         ),
-        Candidate("words-user-unknown", *language, "mailbox not found", second.where, veto),
-        Candidate("status-user-unknown", *status, "5.1.1", first.where, veto),
+        Candidate(
+            "unknown-user",
+            *language,
+            "mailbox not found",
+            second.where,
+            1,
+            (16, 33),
+            veto,
+            vetoed=True,
+        ),
+        Candidate("wrong", *status, "5.1.1", first.where, 0, (4, 9), veto, vetoed=True),
     )
 
 
 def test_an_explanation_tells_of_stages_and_of_order() -> None:
-    told = explain(facts(say("550 5.7.26 DMARC policy: spam")), RULES)
+    told = explain(facts(say("550 5.7.26 DMARC policy: spam")), FEW)
     assert [(candidate.rule, candidate.lost) for candidate in told.candidates] == [
-        ("words-dmarc", None),
-        ("words-spam", "stands behind words-dmarc"),
-        ("status-unauthenticated", "stage language is heard before stage status"),
+        ("dmarc", None),
+        ("junk", "stands behind dmarc"),
+        ("naked", "stage language is heard before stage status"),
     ]
 
 
 def test_an_explanation_tells_why_no_rule_spoke() -> None:
-    told = explain(facts(say("550 user unknown", command="MAIL FROM")), RULES)
+    told = explain(facts(say("550 user unknown", command="MAIL FROM")), FEW)
     assert told.verdict == UNKNOWN_VERDICT
     assert [candidate.lost for candidate in told.candidates] == [
-        "a reply to MAIL FROM cannot know the recipient"
+        "guard: a reply to MAIL FROM cannot know the recipient"
+    ]
+
+
+def test_an_explanation_tells_where_the_winner_matched_again() -> None:
+    told = explain(facts(say("550 user unknown"), say("user unknown", "part 1, line 4")), FEW)
+    assert [(each.reply, each.lost) for each in told.candidates] == [
+        (0, None),
+        (1, "said already in part 2, Diagnostic-Code"),
     ]
 
 

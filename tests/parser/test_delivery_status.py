@@ -119,7 +119,7 @@ def test_sendmails_transcript_completes_the_diagnostic_code(diagnostic: str) -> 
         smtp_code=550,
         status="5.7.1",
         host="mx.firma.de",
-        command="DATA",
+        command="RCPT TO",
     )
 
 

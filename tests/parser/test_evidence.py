@@ -5,14 +5,15 @@ import pytest
 from bounced.model import Reply
 from bounced.parser.evidence import (
     choose_fuller,
+    drop_advice,
     find_server_words,
     join_reply,
     make_reply,
-    name_command,
     read_passage,
     says_something,
     without_repeats,
 )
+from bounced.parser.wrapping import name_command
 
 
 @pytest.mark.parametrize(
@@ -37,6 +38,12 @@ from bounced.parser.evidence import (
         pytest.param("550 5.1.1 a 550 5.1.1 b", "550 5.1.1 a b", id="folded without hyphens"),
         pytest.param("mailbox 550 is full", "mailbox 550 is full", id="a number inside stays"),
         pytest.param("550-port 550-1 in use", "550 port 1 in use", id="what looks like a line"),
+        pytest.param("550-----\n550-full\n550 ----", "550 full", id="rulers with codes"),
+        pytest.param(
+            "550 5.7.26 due to5.7.26 DMARC.5.7.26 See",
+            "550 5.7.26 due to DMARC. See",
+            id="OpenSMTPD",
+        ),
         pytest.param("======\nno route\n======", "no route", id="rulers"),
         pytest.param(" \n ", "", id="nothing"),
     ],
@@ -85,8 +92,13 @@ def test_codes_alone_say_nothing(text: str | None, *, expected: bool) -> None:
         ),
         pytest.param(
             "host mx.firma.de[192.0.2.1] refused to talk to me: 554 go away",
-            Reply("554 go away", "x", 554, None, "mx.firma.de"),
+            Reply("554 go away", "x", 554, None, "mx.firma.de", "CONNECT"),
             id="Postfix banner",
+        ),
+        pytest.param(
+            "connect to mx.firma.de[192.0.2.1]: server refused to talk to me: 421 busy",
+            Reply("421 busy", "x", 421, None, "mx.firma.de", "CONNECT"),
+            id="older Postfix banner",
         ),
         pytest.param(
             "connect to mx.firma.de[192.0.2.1]:25: Connection refused",
@@ -119,8 +131,65 @@ def test_codes_alone_say_nothing(text: str | None, *, expected: bool) -> None:
         ),
         pytest.param(
             "192.0.2.1 does not like recipient.\nRemote host said: 550 no\nGiving up on 192.0.2.1.",
-            Reply("550 no Giving up on 192.0.2.1.", "x", 550, None, "192.0.2.1", "RCPT TO"),
+            Reply("550 no", "x", 550, None, "192.0.2.1", "RCPT TO"),
             id="qmail",
+        ),
+        pytest.param(
+            "550 5.1.7 <us@app.test>: Sender address rejected: host mx.app.test[192.0.2.9] said: 550 5.1.1 unknown",
+            Reply(
+                "550 5.1.7 <us@app.test>: Sender address rejected: host mx.app.test[192.0.2.9] said: 550 5.1.1 unknown",
+                "x",
+                550,
+                "5.1.7",
+            ),
+            id="a reply that quotes another server",
+        ),
+        pytest.param(
+            "SMTP error from remote mail server after RCPT TO:<a@b.de>: 550 callout: host mx.app.test[192.0.2.9] said: 550 5.1.1 unknown",
+            Reply(
+                "550 callout: host mx.app.test[192.0.2.9] said: 550 5.1.1 unknown",
+                "x",
+                550,
+                "5.1.1",
+                command="RCPT TO",
+            ),
+            id="Exim around a reply that quotes another server",
+        ),
+        pytest.param(
+            "(host 'mx.firma.de' rejected command 'RCPT TO:<a@b.de>' with code 550 (5.1.1) 'no such user')",
+            Reply("550 5.1.1 no such user", "x", 550, "5.1.1", "mx.firma.de", "RCPT TO"),
+            id="Stalwart",
+        ),
+        pytest.param(
+            "Error transferring to mx.firma.de; SMTP Protocol Returned a Permanent Error 550 no",
+            Reply("550 no", "x", 550, host="mx.firma.de"),
+            id="Domino",
+        ),
+        pytest.param(
+            "Connected to 192.0.2.1 but my name was rejected.\nRemote host said: 501 no\n"
+            "I'm not going to try again; this message has been in the queue too long.",
+            Reply("501 no", "x", 501, None, "192.0.2.1", "EHLO"),
+            id="qmail at the end of its patience",
+        ),
+        pytest.param(
+            "mx.firma.de [192.0.2.1] did not like our final DATA:\n550-5.7.1 spam\n550 5.7.1 no",
+            Reply("550 5.7.1 spam no", "x", 550, "5.7.1", "mx.firma.de", "DATA"),
+            id="DragonFly Mail Agent",
+        ),
+        pytest.param(
+            "mx.firma.de [192.0.2.1] did not like our connect:\n554 no",
+            Reply("554 no", "x", 554, None, "mx.firma.de", "CONNECT"),
+            id="DragonFly Mail Agent, banner",
+        ),
+        pytest.param(
+            "(EMAIL) failed permanently with error:\n    MAIL+RCPT 550 5.1.1 no such\n    5.1.1 user",
+            Reply("550 5.1.1 no such user", "x", 550, "5.1.1"),
+            id="chasquid",
+        ),
+        pytest.param(
+            "DATA closing 554 spam",
+            Reply("554 spam", "x", 554, command="DATA"),
+            id="chasquid, DATA",
         ),
         pytest.param(
             "192.0.2.1 failed after I sent the message.\nRemote host said: 554 spam",
@@ -142,6 +211,33 @@ def test_codes_alone_say_nothing(text: str | None, *, expected: bool) -> None:
 )
 def test_a_paragraph_gives_the_servers_words(text: str, expected: Reply) -> None:
     assert read_passage(text, "x") == expected
+
+
+def test_the_head_of_couriers_dialogue_says_nothing() -> None:
+    assert read_passage("mx.firma.de [192.0.2.1]:", "x") is None
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("Postfach voll. Versuchen Sie es später erneut. Ende.", "Postfach voll. Ende."),
+        ("It is full. Please try to send it again later, or ask him.", "It is full."),
+        ("Buzón lleno. Por favor, inténtelo más tarde.", "Buzón lleno."),
+        ("Boîte pleine. Veuillez réessayer plus tard.", "Boîte pleine."),
+        ("Full. Please try later <mx.firma.de #5.2.2>", "Full. <mx.firma.de #5.2.2>"),
+        ("Please try again later.", "Please try again later."),
+        ("Busy, try again later.", "Busy, try again later."),
+        ("450 It is full. Try again later.", "450 It is full. Try again later."),
+    ],
+)
+def test_advice_is_no_reason(text: str, expected: str) -> None:
+    reply = drop_advice(read_passage(text, "x"))
+    assert reply is not None
+    assert reply.text == expected
+
+
+def test_without_a_reply_there_is_no_advice() -> None:
+    assert drop_advice(None) is None
 
 
 @pytest.mark.parametrize(

@@ -28,6 +28,11 @@ def complaint(fields: str, returned: str = RETURNED) -> bytes:
         ),
         pytest.param(complaint("Removal-Recipient: a@b.de\n"), ["a@b.de"], id="removal"),
         pytest.param(
+            complaint("Original-Rcpt-To: 5e1a@redacted.invalid\nRemoval-Recipient: a@b.de\n"),
+            ["a@b.de"],
+            id="redacted",
+        ),
+        pytest.param(
             complaint("Redacted-Address: redacted\n"), ["max@firma.de"], id="returned To"
         ),
         pytest.param(

@@ -9,6 +9,7 @@ from bounced.parser.mime import (
     MAX_BYTES,
     MAX_DEPTH,
     MAX_PARTS,
+    MAX_SUBJECT,
     Message,
     Part,
     read_message,
@@ -55,6 +56,7 @@ def test_a_report_has_its_leaves_in_order() -> None:
         pytest.param(b"Subject: x", [""], id="no body"),
         pytest.param(b"  \nSubject: x\n\nbody", ["body"], id="blank line before the header"),
         pytest.param(b"\nbody", ["body"], id="empty line first"),
+        pytest.param(b"Subject: x\r\n\r\na\r\r\nb", ["a\nb"], id="CR twice"),
         pytest.param(b"Subject: x\n\na\rb", ["a\nb"], id="lone carriage return"),
         pytest.param(
             b"Content-Type: multipart/mixed; boundary=x\n\n--x\n\none\n--x\n\ntwo",
@@ -161,3 +163,41 @@ def test_any_bytes_give_a_message_within_bounds(raw: bytes) -> None:
 def test_any_order_of_delimiters_gives_a_message(pieces: list[bytes]) -> None:
     raw = b"Content-Type: multipart/mixed; boundary=x\n\n" + b"".join(pieces)
     assert len(read_message(raw).parts) >= 1
+
+
+REPORT = b"--{0}\nContent-Type: text/plain\n\nHallo\n--{0}\nContent-Type: message/delivery-status\n\nAction: failed\n--{0}--\n"
+
+
+@pytest.mark.parametrize(
+    "header",
+    [
+        pytest.param(b"Content-Type: multipart/report; boundary=other", id="another boundary"),
+        pytest.param(b"MIME-Version: 1.0\n boundary=gone", id="no content type"),
+    ],
+)
+def test_a_boundary_that_a_relay_changed_is_found_in_the_body(header: bytes) -> None:
+    body = b"This is a MIME-encapsulated message.\n\n" + REPORT.replace(b"{0}", b"1A2B/relay.test")
+    found = read_message(header + b"\n\n" + body)
+    assert (types(found), texts(found)) == (
+        ["text/plain", "message/delivery-status"],
+        ["Hallo", "Action: failed"],
+    )
+
+
+def test_a_boundary_in_a_quoted_message_cuts_nothing() -> None:
+    body = b"It failed.\nReturn-Path: <a@b.de>\n\n" + REPORT.replace(b"{0}", b"1A2B/relay.test")
+    assert types(read_message(b"Subject: x\n\n" + body)) == ["text/plain"]
+
+
+def test_status_fields_are_in_the_charset_of_the_text() -> None:
+    raw = (
+        b"Content-Type: multipart/report; boundary=x\n\n"
+        b"--x\nContent-Type: text/plain; charset=windows-1251\n\n\xcf\xee\xf7\xf2\xe0\n"
+        b"--x\nContent-Type: message/delivery-status\n\nDiagnostic-Code: \xcf\xee\xf7\xf2\xe0\n--x--\n"
+    )
+    assert texts(read_message(raw)) == ["Почта", "Diagnostic-Code: Почта"]
+
+
+def test_a_subject_without_end_is_cut() -> None:
+    found = read_message(b"Subject: " + b"a" * 100_000)
+    assert found.subject() == "a" * MAX_SUBJECT

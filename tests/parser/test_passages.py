@@ -21,6 +21,7 @@ from bounced.parser.passages import Passage, find_hidden_origins, find_passages,
         "--- Mensaje original adjunto.",
         "-- Message d'origine --",
         "|--- Message text follows: ---|",
+        "The first 50 lines of your original message follow:> Received: from mx.test",
     ],
 )
 def test_a_quoted_message_is_cut_off(line: str) -> None:

@@ -113,6 +113,22 @@ def test_a_sieve_reject_is_a_failure() -> None:
             id="unread, by text",
         ),
         pytest.param(disposition("Final-Recipient: rfc822; max@firma.de\n"), id="no disposition"),
+        pytest.param(
+            disposition(f"{REFUSED}X-MSExch-Correlation-Key: a==\n"), id="unread, by Exchange"
+        ),
+        *(
+            pytest.param(disposition(REFUSED, subject=f"{word}: x"), id=f"unread, {word}")
+            for word in ("Nieprzeczytane", "Não lida", "Не прочтено", "未開封", "未读", "Ej läst")
+        ),
+        *(
+            pytest.param(disposition(REFUSED, text=text), id=f"unread, {text}")
+            for text in (
+                "Wiadomość została usunięta bez przeczytania.",
+                "A mensagem foi excluída sem ser lida.",
+                "Сообщение было удалено без прочтения.",
+                "メッセージは開封されずに削除されました。",
+            )
+        ),
     ],
 )
 def test_other_dispositions_list_nobody(raw: bytes) -> None:

@@ -8,7 +8,8 @@ from hypothesis import strategies as st
 
 from bounced.model import Category, Reason
 from bounced.parser.folding import View, read_view
-from bounced.parser.rule import Phrase, Rule, Span, Stage, compile_rules, parse_phrase
+from bounced.parser.phrase import Phrase, Span, Use, parse_phrase
+from bounced.parser.rule import Rule, Stage, compile_rules
 
 
 def phrase(text: str) -> Phrase:
@@ -159,4 +160,4 @@ def test_the_index_misses_no_phrase_that_stands_in_the_text(text: str, words: st
     found = list(
         compile_rules([make_rule(words=(parsed,))]).find_candidates(View(words, ""), None)
     )
-    assert parsed.find(words) is None or [near.words for _, near in found] == [[parsed]]
+    assert parsed.find(words) is None or [near.find(Use.WORDS) for _, near in found] == [[parsed]]

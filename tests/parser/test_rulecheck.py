@@ -2,7 +2,7 @@
 
 import pytest
 
-from bounced.parser.rulecheck import check_examples
+from bounced.parser.rulecheck import check_rules, find_overlaps
 from bounced.parser.ruleset import parse_rules
 
 
@@ -17,7 +17,8 @@ def table(
 
 
 def check(*tables: str) -> list[str]:
-    return check_examples(parse_rules({"f.toml": 'stage = "language"\n' + "".join(tables)}))
+    rules = parse_rules({"f.toml": 'stage = "language"\n' + "".join(tables)})
+    return [str(fault) for fault in check_rules(rules)]
 
 
 def test_a_sound_table_has_no_problems() -> None:
@@ -35,22 +36,34 @@ def test_an_example_won_by_another_rule_is_a_problem() -> None:
         table("one", 'words = ["junk"]', '"550 junk"'),
         table("two", 'words = ["crap"]', '"550 junk crap"'),
     )
-    assert problems == ["f.toml: rule two: examples: '550 junk crap' is won by one"]
+    assert problems == [
+        "f.toml: rule two: examples: '550 junk crap' is won by one: stands behind one"
+    ]
 
 
 def test_an_example_won_by_none_is_a_problem() -> None:
     problems = check(table("one", 'words = ["junk"]', '"550 crap"'))
-    assert problems == ["f.toml: rule one: examples: '550 crap' is won by no rule"]
+    assert problems == [
+        (
+            "f.toml: rule one: examples: '550 crap' is won by no rule: "
+            "its own keys do not agree; mend the example, or the keys"
+        )
+    ]
 
 
 def test_an_example_that_the_guard_forbids_is_a_problem() -> None:
     bad = table(
         "one", 'words = ["nobody"]', '"550 nobody: spam"', about="bad-address/user-unknown"
     )
-    assert check(bad) == ["f.toml: rule one: examples: '550 nobody: spam' is won by no rule"]
+    assert check(bad) == [
+        (
+            "f.toml: rule one: examples: '550 nobody: spam' is won by no rule: "
+            "guard: never bad-address where the reply says 'spam'"
+        )
+    ]
 
 
-SHUT = "f.toml: rule two: can never win: one (f.toml) stands before it and takes every text that it matches"
+SHUT = "f.toml: rule two: can never win: one (f.toml) stands before it and takes every text that it matches; put it before that one, or narrow that one"
 
 
 @pytest.mark.parametrize(
@@ -104,5 +117,53 @@ def test_a_sites_files_alone_are_checked_when_they_are_named() -> None:
         'source = "x"\nwords = ["some words"]\nexamples = ["550 others"]\n'
     )
     rules = parse_rules({"ours.toml": losing})
-    assert len(check_examples(rules)) == 1
-    assert check_examples(rules, {"site.toml"}) == []
+    assert len(check_rules(rules)) == 1
+    assert check_rules(rules, {"site.toml"}) == []
+
+
+def write(stage: str, *tables: str) -> str:
+    return f'stage = "{stage}"\n' + "".join(tables)
+
+
+JUNK = table("junk", 'words = ["junk"]', '"550 junk", "550 junk and crap"')
+CRAP = table("crap", 'words = ["crap"]', '"550 crap", "550 more crap"')
+FAIR = table("fair", 'words = ["fair"]', '"550 fair"')
+TRASH = table("trash", 'words = ["crap*", "trash"]', '"550 trash"')
+
+
+def list_overlaps(files: dict[str, str], only: set[str] | None = None) -> list[tuple[object, ...]]:
+    return [
+        (overlap.winner.id, overlap.loser.id, overlap.texts, overlap.overruled)
+        for overlap in find_overlaps(parse_rules(files), only)
+    ]
+
+
+def test_two_rules_that_match_one_example_overlap_and_the_first_wins() -> None:
+    assert list_overlaps({"f.toml": write("language", FAIR, JUNK, CRAP)}) == [
+        ("junk", "crap", ("550 junk and crap",), False)
+    ]
+
+
+def test_rules_of_two_stages_do_not_overlap() -> None:
+    files = {"a.toml": write("receiver", JUNK), "b.toml": write("language", CRAP)}
+    assert list_overlaps(files) == []
+
+
+@pytest.mark.parametrize("stage", ["receiver", "language"])
+def test_a_sites_rule_that_takes_examples_of_another_file_overrules_it(stage: str) -> None:
+    files = {"site.toml": write(stage, TRASH), "ours.toml": write("language", JUNK, CRAP, FAIR)}
+    found = list_overlaps(files, {"site.toml"})
+    assert [row[:2] for row in found if row[3]] == [("trash", "junk"), ("trash", "crap")]
+
+
+def test_of_named_files_only_their_pairs_are_told() -> None:
+    files = {"site.toml": write("language", FAIR), "ours.toml": write("language", JUNK, CRAP)}
+    assert list_overlaps(files, {"site.toml"}) == []
+
+
+def test_what_the_guard_forbids_does_not_overlap() -> None:
+    nobody = table(
+        "nobody", 'words = ["nobody"]', '"550 nobody"', about="bad-address/user-unknown"
+    )
+    spam = table("spam", 'words = ["spam"]', '"550 spam to nobody"')
+    assert list_overlaps({"f.toml": write("language", spam, nobody)}) == []

@@ -9,7 +9,7 @@ import bounced.parser
 from bounced.model import REASONS, Category
 from bounced.parser.classify import classify
 from bounced.parser.rule import STAGES, Example, Rule, Stage
-from bounced.parser.rulecheck import build_facts, check_examples
+from bounced.parser.rulecheck import build_facts, check_rules
 from bounced.parser.ruleset import _EXAMPLE_KEYS, _RULE_KEYS, parse_rules
 
 FOLDER = Path(bounced.parser.__file__).parent / "rules"
@@ -30,7 +30,7 @@ def test_every_example_is_won_by_its_own_rule(rule: Rule, example: Example) -> N
 
 
 def test_the_tables_have_no_problems() -> None:
-    assert check_examples(RULES) == []
+    assert check_rules(RULES) == []
 
 
 @pytest.mark.parametrize("category", [category for category in Category if category != "unknown"])

@@ -4,7 +4,7 @@ import pytest
 
 from bounced.model import Category, Reason, RuleError
 from bounced.parser.rule import Example, Stage
-from bounced.parser.ruleset import parse_enhanced, parse_leading_code, parse_rules
+from bounced.parser.ruleset import TableError, parse_enhanced, parse_leading_code, parse_rules
 
 GOOD = {
     "id": '"mail-full"',
@@ -160,6 +160,11 @@ BROKEN = [
     ("wide gap", write(pattern="'a.{0,21}b'"), "pattern: {0,21} is wider than 20"),
     ("wide exact count", write(pattern="'a{60}'"), "pattern: {60} is wider than 20"),
     ("counted group", write(pattern="'(?:ab){2}'"), "pattern: a counted group is slow"),
+    (
+        "wide gaps",
+        write(pattern="'a.{0,20}b.{0,5}c'"),
+        "pattern: its gaps are wider than 24 together; narrow one of them",
+    ),
     ("many gaps", write(pattern="'a.{0,2}b.{0,2}c.{0,2}d'"), "pattern: more than 2 counted gaps"),
     ("examples as a text", write(examples='"x"'), "examples: must be a list of replies"),
     (
@@ -193,14 +198,29 @@ def test_a_file_that_cannot_be_used_names_file_rule_key_and_mend(text: str, says
     assert str(caught.value).startswith("f.toml: ")
 
 
+def test_every_rule_that_cannot_be_used_is_named_at_once() -> None:
+    files = {
+        "a.toml": write(source=None) + write(stage="", id='"other"', codes="[1]"),
+        "b.toml": "stage = ",
+        "c.toml": write(id='"third"') + write(stage="", id='"third"'),
+    }
+    with pytest.raises(TableError) as caught:
+        parse_rules(files)
+    assert [(fault.file, fault.rule, fault.key) for fault in caught.value.faults] == [
+        ("a.toml", "mail-full", "source"),
+        ("a.toml", "other", "codes"),
+        ("b.toml", None, None),
+        ("c.toml", "third", "id"),
+    ]
+    assert str(caught.value).count("\n") == 3
+
+
 def test_an_id_is_used_once_over_all_files() -> None:
     with pytest.raises(RuleError, match=r"b\.toml: rule mail-full: id: already used in a\.toml"):
         parse_rules({"a.toml": write(), "b.toml": write()})
 
 
-@pytest.mark.parametrize(
-    "pattern", [r"a\*b", r"[*+]{1,3}", r"[]*]", r"a?b{2}", r"x{0,20}y.{0,20}"]
-)
+@pytest.mark.parametrize("pattern", [r"a\*b", r"[*+]{1,3}", r"[]*]", r"a?b{2}", r"x{0,4}y.{0,20}"])
 def test_bounded_patterns_are_taken(pattern: str) -> None:
     assert parse_rules({"f.toml": write(pattern=f"'{pattern}'")}).rules[0].pattern is not None
 

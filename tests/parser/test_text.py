@@ -21,6 +21,7 @@ from bounced.parser.text import (
         pytest.param("Empfänger".encode("latin-1"), None, "Empfänger", id="latin-1 undeclared"),
         pytest.param("не".encode("koi8-r"), "KOI8-R", "не", id="koi8-r"),
         pytest.param("送信".encode("iso-2022-jp"), '"ISO-2022-JP"', "送信", id="quoted name"),
+        pytest.param("送信".encode("iso-2022-jp"), None, "送信", id="iso-2022-jp undeclared"),
         pytest.param("ä".encode(), "us-ascii", "ä", id="wrong charset falls back to utf-8"),
         pytest.param(b"\xe4", "utf-8", "ä", id="broken utf-8 falls back to latin-1"),
         pytest.param(b"+2AA-", "utf-7", "+2AA-", id="utf-7 is not trusted"),
@@ -33,6 +34,11 @@ def test_bytes_are_decoded_as_declared_or_guessed(
     data: bytes, charset: str | None, expected: str
 ) -> None:
     assert decode_bytes(data, charset) == expected
+
+
+def test_what_declares_nothing_is_in_the_charset_of_its_neighbour() -> None:
+    assert decode_bytes("не".encode("koi8-r"), fallback="koi8-r") == "не"
+    assert decode_bytes("не".encode(), fallback="koi8-r") == "не"
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,88 @@
+"""Tests of what single mail servers do to the fields of a delivery status, as seen when run."""
+
+import pytest
+
+from bounced.model import Action, RecipientFacts, Reply
+from bounced.parser.report import read_report
+from tests.parser.compose import report
+
+
+def facts(raw: bytes) -> tuple[RecipientFacts, ...]:
+    return read_report(raw).recipients
+
+
+def test_nullmailers_further_lines_are_not_indented() -> None:
+    status = (
+        "Final-Recipient: rfc822; max@firma.de\nAction: failed\nStatus: 5.1.1\n"
+        "Diagnostic-Code: SMTP; 550-5.1.1 The account does\n550-5.1.1 not exist: see\n"
+        "550 5.1.1 https://help.test\nX-More: 1\n"
+    )
+    (found,) = facts(report("It failed.", status))
+    assert found.replies == (
+        Reply(
+            "550 5.1.1 The account does not exist: see https://help.test",
+            "part 2, Diagnostic-Code",
+            smtp_code=550,
+            status="5.1.1",
+        ),
+    )
+
+
+OPENSMTPD_TEXT = """
+    Hi!
+
+    This is the MAILER-DAEMON, please DO NOT REPLY to this email.
+
+    An error has occurred while attempting to deliver a message for
+    the following list of recipients:
+
+max@firma.de: {said}
+
+    Below is a copy of the original message:
+"""
+OPENSMTPD_STATUS = "Final-Recipient: rfc822; max@firma.de\nAction: {}\nStatus: {}\n"
+
+
+def test_opensmtpds_joined_lines_are_also_read_apart() -> None:
+    text = OPENSMTPD_TEXT.format(said="550-Sender verify failedSee https://x.test/?p=NoSuchUser")
+    (found,) = facts(report(text, OPENSMTPD_STATUS.format("failed", "5.0.0")))
+    assert [reply.text for reply in found.replies] == [
+        "550 Sender verify failedSee https://x.test/?p=NoSuchUser",
+        "550 Sender verify failed See https://x.test/?p=NoSuchUser",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("said", "action"),
+    [("Envelope expired", Action.FAILED), ("No MX found for domain", Action.DELAYED)],
+)
+def test_opensmtpds_expired_mail_has_failed(said: str, action: Action) -> None:
+    text = OPENSMTPD_TEXT.format(said=said)
+    (found,) = facts(report(text, OPENSMTPD_STATUS.format("delayed", "4.4.7")))
+    assert found.action is action
+
+
+def _two(reply: str, text: str = "") -> list[tuple[str | None, list[str]]]:
+    fields = (
+        "Final-Recipient: rfc822; {}\nAction: failed\nStatus: 5.1.1\nDiagnostic-Code: smtp; {}\n"
+    )
+    status = "\n".join(fields.format(name, reply) for name in ("a@eins.de", "b@eins.de"))
+    return [
+        (each.recipient, [said.text for said in each.replies])
+        for each in facts(report(text, status))
+    ]
+
+
+def test_a_reply_about_another_recipient_is_not_his() -> None:
+    said = "550 <a@eins.de>: User unknown"
+    assert _two(said) == [("a@eins.de", [said]), ("b@eins.de", [])]
+
+
+def test_a_reply_that_names_nobody_is_everybodys() -> None:
+    said = "554 spam"
+    assert _two(said) == [("a@eins.de", [said]), ("b@eins.de", [said])]
+
+
+def test_nullmailers_first_refusal_is_nobodys() -> None:
+    found = _two("550 User unknown", "This is the nullmailer delivery system.  It failed.")
+    assert found == [("a@eins.de", []), ("b@eins.de", [])]
