@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
-.PHONY: demo run test check lint fix bench lock clean
+.PHONY: demo run test check lint fix bench fuzz score-masked lock clean
 
 $(READY): pyproject.toml deploy/constraints.txt
 	$(PYTHON) -m venv $(VENV)
@@ -27,6 +27,7 @@ lint: $(READY)
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+	$(BIN)/bounced rules check
 
 check: lint test
 
@@ -36,6 +37,17 @@ fix: $(READY)
 
 bench: $(READY)
 	$(BIN)/python -m tests.bench
+
+# Mutated messages through the parser processes: make fuzz COUNT=50000 SEED=1 SECONDS=0
+COUNT ?= 50000
+SEED ?= 1
+SECONDS ?= 0
+fuzz: $(READY)
+	$(BIN)/python -m tests.fuzz --count $(COUNT) --seed $(SEED) --seconds $(SECONDS)
+
+# Whether verdicts lean on recipients' names; needs the labelled corpus beside the checkout.
+score-masked: $(READY)
+	$(BIN)/python -m tests.corpus
 
 # Pins every package, names and versions only; run it in a virtual environment of the oldest Python.
 lock: $(READY)

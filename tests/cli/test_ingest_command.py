@@ -96,7 +96,7 @@ def test_a_file_is_explained(bounced: CommandLine, folder: Path) -> None:
     outcome = bounced("explain", str(folder / "bounce.eml"))
     assert outcome.code == 0
     assert f"{RECIPIENT}: failed" in outcome.out
-    assert "said in part 1, Diagnostic-Code: 550 5.1.1 User unknown" in outcome.out
+    assert "said, part 1, Diagnostic-Code:\n    550 5.1.1 »User unknown«\n" in outcome.out
     assert "verdict: bad-address / user-unknown, rule " in outcome.out
     assert 'decided by "User unknown" in part 1, Diagnostic-Code' in outcome.out
 

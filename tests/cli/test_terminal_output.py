@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import fcntl
 import json
 import os
 import pty
+import re
+import struct
 import subprocess
 import sys
+import termios
 from pathlib import Path
 
 import pytest
@@ -17,6 +21,7 @@ from tests.cli.conftest import CommandLine
 from tests.processor.mails import make_bounce
 
 MESSAGES = 400
+_COLUMNS = 80
 _HOSTILE = "550 5.1.1 \x1b[31mUser unknown\x1b]0;title\x07 [bold red]x[/] \u202eevil \x9b1m"
 
 
@@ -89,6 +94,30 @@ def test_json_reads_back_to_what_was_written(capsys: pytest.CaptureFixture[str])
 )
 def test_a_value_is_one_line_without_commands(text: str, shown: str) -> None:
     assert output.show(text) == shown
+
+
+def test_on_a_terminal_texts_are_wrapped_and_what_is_marked_has_a_style(
+    config: Path, hostile: str
+) -> None:
+    ours, theirs = pty.openpty()
+    fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", 40, _COLUMNS, 0, 0))
+    environment = {key: value for key, value in os.environ.items() if key != "NO_COLOR"}
+    process = subprocess.Popen(
+        (sys.executable, "-m", "bounced", "explain", hostile, "--config", str(config)),
+        stdin=subprocess.DEVNULL,
+        stdout=theirs,
+        stderr=subprocess.DEVNULL,
+        env=environment | {"TERM": "xterm-256color"},
+    )
+    os.close(theirs)
+    drawn = read_terminal(ours).decode()
+    assert process.wait() == 0
+    os.close(ours)
+    assert re.search(r"\x1b\[1;7m[^\x1b]+\x1b\[0m", drawn)
+    assert "»" not in drawn
+    said = re.sub(r"\x1b\[[\d;]*m", "", drawn).split("Diagnostic-Code:\r\n")[1].splitlines()
+    assert said[0].startswith("    550 5.1.1 \\x1b[31mUser unknown\\x1b")
+    assert max(map(len, said)) <= _COLUMNS
 
 
 def run(*arguments: str, stdout: int, stderr: int) -> subprocess.Popen[str]:

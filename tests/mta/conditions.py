@@ -11,6 +11,7 @@ import pytest
 
 from tests.mta.exim import UNPACKED as EXIM
 from tests.mta.postfix import MASTER as POSTFIX
+from tests.mta.unpacked import Unpacked
 
 REQUIRE_VARIABLE = "BOUNCED_REQUIRE_MTA"
 """Set to 1 where the servers are known to be installed: a test that lacks one fails there."""
@@ -39,6 +40,13 @@ def need_exim() -> None:
     need_namespace()
     if not (EXIM / ".ready").is_file():
         _lack("Exim (tests/mta/install-servers)")
+
+
+def need_unpacked(server: Unpacked) -> None:
+    """Skip the test where this server cannot be run."""
+    need_namespace()
+    if not server.ready:
+        _lack(f"{server.name} (tests/mta/install-servers)")
 
 
 def need_systemd_analyze() -> str:
