@@ -22,6 +22,7 @@ from bounced.parser.headers import Fields, read_fields
 from bounced.parser.human import MAX_REPLIES, HumanText
 from bounced.parser.mime import Message, Part
 from bounced.parser.passages import split_quoted
+from bounced.parser.text import squash
 
 MAX_RECIPIENTS = 1_000
 
@@ -284,10 +285,16 @@ def _gather(
     speaking = [reply for reply in told if says_something(reply.text)]
     mute = [reply for reply in told if not says_something(reply.text)]
     if speaking:
-        first = choose_fuller(speaking[0], [*answers, *named])
+        begun = [] if answers else _find_begun(speaking[0], texts)
+        first = choose_fuller(speaking[0], [*answers, *named, *begun])
         return without_repeats([first, *speaking[1:], *named])
     heard = [reply for reply in (*named, *answers) if says_something(reply.text)]
     if not heard and only:
         heard = [reply for text in texts for reply in text.find_words()]
     kept = without_repeats([*heard, *mute])
     return (*kept, *(apart for text in texts for apart in text.find_seams(kept)))
+
+
+def _find_begun(reply: Reply, texts: Sequence[HumanText]) -> list[Reply]:
+    words = squash(reply.text)
+    return [begun for text in texts for begun in text.find_begun(words)]

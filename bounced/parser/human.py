@@ -14,7 +14,7 @@ from bounced.parser.evidence import (
 )
 from bounced.parser.mime import RETURNED_TYPES, Message
 from bounced.parser.passages import Passage, find_passages
-from bounced.parser.text import join_spaces
+from bounced.parser.text import join_spaces, squash
 from bounced.parser.transcript import Exchange, read_transcript
 from bounced.parser.wrapping import find_afterword
 
@@ -74,6 +74,22 @@ class HumanText:
             and _is_same_host(exchange.host, host, unknown=only)
         ]
         return [reply for reply in answers[:MAX_REPLIES] if reply is not None]
+
+    def find_begun(self, words: str) -> list[Reply]:
+        """Return the one reply to nobody in particular that begins with these words, if it is one.
+
+        Sendmail tells a recipient the first line only, and of a server that would not even greet
+        not the name.
+        """
+        begun = [
+            exchange
+            for exchange in self.exchanges
+            if not exchange.addresses and squash(exchange.text).startswith(words)
+        ]
+        if len({exchange.text for exchange in begun}) != 1:
+            return []
+        reply = self._read_exchange(begun[0])
+        return [] if reply is None else [reply]
 
     def _read_exchange(self, exchange: Exchange) -> Reply | None:
         where = self._place(exchange.line)

@@ -224,6 +224,8 @@ ACKNOWLEDGED = re.compile("|".join(_ACKNOWLEDGED), re.IGNORECASE)
 
 _QUOTE = (
     (
+        # Not Postfix's "delete your own text from the attached returned message."
+        r"(?<!the attached )"
         r"(?:original|returned|unsent|source|forwarded|undelivered|rejected) (?:e-?mail|message)"
         r"(?: headers?| info)?(?: headers?)?(?: follows?| below| is following| attached)?"
         r"(?: below this line)?[\W_]*$"

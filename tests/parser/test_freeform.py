@@ -74,6 +74,16 @@ LAYOUTS = [
         id="Courier",
     ),
     pytest.param(
+        "Subject: Undelivered Mail Returned to Sender",
+        "I'm sorry to have to inform you that your message could not be delivered.\n\n"
+        "If you do so, please include this problem report. You can\n"
+        "delete your own text from the attached returned message.\n\n"
+        "<max@firma.de>: host mx.firma.de[192.0.2.5] said: 550 5.1.1 no such user (in reply to\n"
+        "    RCPT TO command)\n",
+        [("max@firma.de", None, "550 5.1.1 no such user")],
+        id="Postfix, its report's other parts lost",
+    ),
+    pytest.param(
         "Subject: Mail delivery failed",
         "There was an error delivering your mail to <max@firma.de>.\n\nmx.firma.de did not like "
         "our RCPT TO:\n552 5.2.2 <max@firma.de>: mailbox full\n\nMessage headers follow.\n\nX: y\n",

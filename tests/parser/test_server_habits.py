@@ -83,6 +83,27 @@ def test_a_reply_that_names_nobody_is_everybodys() -> None:
     assert _two(said) == [("a@eins.de", [said]), ("b@eins.de", [said])]
 
 
+def _refused_at_the_door(*banners: str) -> list[list[str]]:
+    transcript = "\n".join(
+        f"... while talking to mx{n}.test.:\n{b}" for n, b in enumerate(banners)
+    )
+    text = f"   ----- Transcript of session follows -----\n{transcript}\n554 5.0.0 Unavailable"
+    return [said for _, said in _two("554-No service", text)]
+
+
+def test_sendmails_first_line_of_a_banner_is_completed() -> None:
+    whole = "554 No service Your address is on a list"
+    assert _refused_at_the_door("<<< 554-No service\n<<< 554 Your address is on a list") == [
+        [whole],
+        [whole],
+    ]
+
+
+def test_a_line_that_begins_two_banners_stays_as_it_is() -> None:
+    banners = ("<<< 554-No service\n<<< 554 You are listed", "<<< 554-No service\n<<< 554 Bye now")
+    assert _refused_at_the_door(*banners) == [["554 No service"], ["554 No service"]]
+
+
 def test_nullmailers_first_refusal_is_nobodys() -> None:
     found = _two("550 User unknown", "This is the nullmailer delivery system.  It failed.")
     assert found == [("a@eins.de", []), ("b@eins.de", [])]
