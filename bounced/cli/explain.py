@@ -74,7 +74,7 @@ def _read_stored(settings: Settings, report: str) -> tuple[bytes, dict[str, Any]
         rows = ledger.read(lambda connection: queries.list_reports(connection, report=report))
     if not found or not rows:
         raise nothing
-    return found[0].arrival.raw, _describe_stored(rows[0])
+    return found[0].arrival.delivered, _describe_stored(rows[0])
 
 
 def _describe_stored(row: dict[str, Any]) -> dict[str, Any]:

@@ -68,6 +68,13 @@ class NewReport:
     vouched: bool = False
     """True where an operator vouched for it (`ingest --trusted`)."""
 
+    @property
+    def delivered(self) -> bytes:
+        """Return the message as delivered: with the envelope sender on top (RFC 5321 §4.4)."""
+        if self.mail_from is None:
+            return self.raw
+        return f"Return-Path: <{self.mail_from}>\r\n".encode(errors="replace") + self.raw
+
 
 @dataclass(frozen=True, slots=True)
 class EntryStrike:

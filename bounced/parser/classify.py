@@ -189,17 +189,17 @@ class _Hearing:
 
     def hear(self, statement: _Statement) -> Iterator[_Match]:
         """Yield the rules that match a statement in order, vetoed ones too."""
-        view = statement.view
         reply = statement.reply
+        findings = self.rules.find_phrases(statement.view)
         hosts = [reply.host.lower().rstrip("."), *self.hosts] if reply.host else self.hosts
-        for rule, near in self.rules.find_candidates(view, statement.status):
+        for rule in self.rules.find_candidates(findings, statement.status):
             if (
                 (not rule.codes or statement.smtp_code in rule.codes)
                 and (not rule.commands or reply.command in rule.commands)
                 and rule.match_status(statement.status)
                 and rule.match_host(hosts)
             ):
-                span = rule.match_words(view, near)
+                span = rule.match_phrases(findings)
                 if span is not None:
                     yield _Match(rule, statement, span, self._find_veto(rule, statement))
 

@@ -4,7 +4,8 @@ RFC 3464 §2 (fields), RFC 6533 §4 (the international form).
 """
 
 import re
-from collections.abc import Iterator, Sequence
+from collections import defaultdict
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import islice
 
@@ -159,30 +160,34 @@ def read_recipients(status: StatusPart, texts: Sequence[HumanText]) -> tuple[Rec
         for number, group in groups.values()
     ]
     named = [facts for facts in found if facts.recipient is not None]
-    return tuple(_keep_own(facts, named, texts) for facts in named)
+    if len(named) == 1:
+        return tuple(named)
+    spellings: defaultdict[str, set[str]] = defaultdict(set)
+    for facts in named:
+        for name in (facts.final_recipient, facts.original_recipient):
+            if name and "@" in name:
+                spellings[name.lower()].add(name)
+    return tuple(_keep_own(facts, spellings, texts) for facts in named)
 
 
 def _keep_own(
-    facts: RecipientFacts, named: Sequence[RecipientFacts], texts: Sequence[HumanText]
+    facts: RecipientFacts, spellings: Mapping[str, set[str]], texts: Sequence[HumanText]
 ) -> RecipientFacts:
-    """Drop the replies that speak of another recipient of the same report."""
-    if len(named) == 1:
-        return facts
+    """Drop the replies that speak of another recipient of the same report.
+
+    The report's recipients are given as spelled, by their lower-case form.
+    """
     # Actually, nullmailer writes the first refusal beside every recipient, whoever was refused.
     shared = any(_NULLMAILER in text.text for text in texts)
     own = {facts.final_recipient, facts.original_recipient}
-    others = {
-        name.lower()
-        for other in named
-        for name in (other.final_recipient, other.original_recipient)
-        if name and "@" in name and name not in own
-    }
-    kept = tuple(
-        reply
-        for reply in facts.replies
-        if others.isdisjoint(told := [each.lower() for each in find_addresses(reply.text)])
-        and not (shared and (facts.recipient or "").lower() not in told)
-    )
+
+    def is_own(reply: Reply) -> bool:
+        told = {name.lower() for name in find_addresses(reply.text)}
+        if any(spellings[name] - own for name in told & spellings.keys()):
+            return False
+        return not shared or (facts.recipient or "").lower() in told
+
+    kept = tuple(filter(is_own, facts.replies))
     if facts.replies and not kept:
         # The Status was read from the same words.
         return replace(facts, replies=(), smtp_code=None, status=None)

@@ -7,13 +7,16 @@ from __future__ import annotations
 
 import re
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
+from typing import TypeVar
 
 from bounced.model import Category, Reason
 from bounced.parser.folding import View
-from bounced.parser.phrase import Entry, Phrase, PhraseIndex, Span, Use, index_phrases
+from bounced.parser.phrase import Phrase, PhraseIndex, Span
+
+_Key = TypeVar("_Key", str, Phrase)
 
 
 class Stage(StrEnum):
@@ -39,17 +42,13 @@ class Example:
     command: str | None = None
 
 
-class Nearness:
-    """Those of a rule's phrases that a text can hold: few of many."""
+@dataclass(frozen=True, slots=True)
+class Findings:
+    """The phrases of all rules that stand in a text, each with its first place."""
 
-    def __init__(self, entries: Iterable[Entry] = ()) -> None:
-        self._phrases: dict[Use, list[Phrase]] = {}
-        for entry in entries:
-            self._phrases.setdefault(entry.use, []).append(entry.phrase)
-
-    def find(self, use: Use) -> Sequence[Phrase]:
-        """Return the near phrases of one key."""
-        return self._phrases.get(use, ())
+    view: View
+    words: Mapping[Phrase, Span]
+    links: Mapping[Phrase, Span]
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,11 +62,11 @@ class Rule:
     reason: Reason
     source: str
     examples: tuple[Example, ...]
-    words: tuple[Phrase, ...] = ()
-    links: tuple[Phrase, ...] = ()
-    beside: tuple[Phrase, ...] = ()
-    all: tuple[Phrase, ...] = ()
-    unless: tuple[Phrase, ...] = ()
+    words: frozenset[Phrase] = frozenset()
+    links: frozenset[Phrase] = frozenset()
+    beside: frozenset[Phrase] = frozenset()
+    all: frozenset[Phrase] = frozenset()
+    unless: frozenset[Phrase] = frozenset()
     pattern: re.Pattern[str] | None = None
     hosts: tuple[str, ...] = ()
     status: tuple[str, ...] = ()
@@ -79,40 +78,36 @@ class Rule:
         """Tell whether the rule has neither words nor links."""
         return not (self.words or self.links)
 
-    def iter_phrases(self) -> Iterator[tuple[Use, Phrase]]:
-        """Yield the phrases that are looked for among the words."""
-        for use, phrases in (
-            (Use.WORDS, self.words),
-            (Use.BESIDE, self.beside),
-            (Use.ALL, self.all),
-            (Use.UNLESS, self.unless),
-        ):
-            for phrase in phrases:
-                yield use, phrase
+    @property
+    def phrases(self) -> frozenset[Phrase]:
+        """Return the phrases of all keys that look at words."""
+        return self.words | self.beside | self.all | self.unless
 
-    def match_words(self, view: View, near: Nearness) -> Span | None:
+    def match_phrases(self, findings: Findings) -> Span | None:
         """Return what of the words or links agrees with the rule's; None where they disagree.
 
         Of several phrases the longest tells most. A rule without words agrees with any text, with
         an empty span.
         """
+        words = findings.words
         span: Span | None = Span(0, 0)
-        if self.words or self.links:
-            span = _find_longest(near.find(Use.WORDS), view.words) or _find_link(
-                near.find(Use.LINKS), view.links
-            )
-        if self.beside and span is not None:
-            span = _join(span, _find_longest(near.find(Use.BESIDE), view.words))
-        if self.all and len(near.find(Use.ALL)) < len(self.all):
+        if not self.bare:
+            span = _find_longest(self.words, words) or _find_link(self.links, findings.links)
+        beside = _find_longest(self.beside, words)
+        if (
+            span is None
+            or (self.beside and beside is None)
+            or not self.all <= words.keys()
+            or not self.unless.isdisjoint(words)
+        ):
             return None
-        for phrase in near.find(Use.ALL):
-            if span is not None:
-                span = _join(span, phrase.find(view.words))
-        if span is None or any(phrase.find(view.words) for phrase in near.find(Use.UNLESS)):
-            return None
+        if beside is not None:
+            span = _join(span, beside)
+        for phrase in self.all:
+            span = _join(span, words[phrase])
         if self.pattern is None:
             return span
-        shaped = self.pattern.search(view.words)
+        shaped = self.pattern.search(findings.view.words)
         return Span(*shaped.span()) if shaped else None
 
     def match_host(self, hosts: Iterable[str]) -> bool:
@@ -131,70 +126,82 @@ class Rule:
         )
 
 
-def _find_longest(phrases: Iterable[Phrase], words: str) -> Span | None:
-    spans = [span for phrase in phrases if (span := phrase.find(words)) is not None]
-    return max(spans, key=lambda span: span.end - span.start, default=None)
+def _find_longest(phrases: frozenset[Phrase], found: Mapping[Phrase, Span]) -> Span | None:
+    """Return the longest, of equally long ones the first in the text."""
+    spans = [found[phrase] for phrase in found.keys() & phrases]
+    return max(spans, key=lambda span: (span.end - span.start, -span.start), default=None)
 
 
-def _find_link(phrases: Iterable[Phrase], links: str) -> Span | None:
-    found = _find_longest(phrases, links)
-    return found._replace(linked=True) if found else None
+def _find_link(phrases: frozenset[Phrase], found: Mapping[Phrase, Span]) -> Span | None:
+    longest = _find_longest(phrases, found)
+    return longest._replace(linked=True) if longest else None
 
 
-def _join(one: Span, other: Span | None) -> Span | None:
-    """Return the stretch over both; where one is a link or empty, the other; None without it."""
-    if other is None or one.linked or one.end == 0:
+def _join(one: Span, other: Span) -> Span:
+    """Return the stretch over both; where one is a link or empty, the other."""
+    if one.linked or one.end == 0:
         return other
     return Span(min(one.start, other.start), max(one.end, other.end))
 
 
 @dataclass(frozen=True, slots=True)
 class RuleSet:
-    """All rules in the order in which they are tried, and the index over them."""
+    """All rules in the order in which they are tried, and which of them a text can concern."""
 
     rules: tuple[Rule, ...]
     _words: PhraseIndex = field(repr=False)
     _links: PhraseIndex = field(repr=False)
+    _by_words: Mapping[Phrase, tuple[int, ...]] = field(repr=False)
+    _by_link: Mapping[Phrase, tuple[int, ...]] = field(repr=False)
     _by_status: Mapping[str, tuple[int, ...]] = field(repr=False)
     _always: tuple[int, ...] = field(repr=False)
 
-    def find_candidates(self, view: View, status: str | None) -> Iterator[tuple[Rule, Nearness]]:
+    def find_phrases(self, view: View) -> Findings:
+        """Find the phrases of all rules in a text; total."""
+        return Findings(view, self._words.find_all(view.words), self._links.find_all(view.links))
+
+    def find_candidates(self, findings: Findings, status: str | None) -> Iterator[Rule]:
         """Yield, in order, the rules that can concern this text; none that matches is missing."""
-        near: defaultdict[int, list[Entry]] = defaultdict(list)
         concerned = {*self._always, *self._by_status.get(status or "", ())}
-        for entry in self._words.find_near(view.words):
-            near[entry.place].append(entry)
-            if entry.use is Use.WORDS or (entry.use is Use.ALL and self.rules[entry.place].bare):
-                concerned.add(entry.place)
-        if view.links:
-            for entry in self._links.find_near(view.links):
-                near[entry.place].append(entry)
-                concerned.add(entry.place)
+        for phrase in findings.words:
+            concerned.update(self._by_words.get(phrase, ()))
+        for phrase in findings.links:
+            concerned.update(self._by_link.get(phrase, ()))
         for place in sorted(concerned):
-            yield self.rules[place], Nearness(near.get(place, ()))
+            yield self.rules[place]
 
 
 def compile_rules(rules: Iterable[Rule]) -> RuleSet:
     """Order rules by stage, else as given, and index them; total."""
     ordered = tuple(sorted(rules, key=lambda rule: STAGES.index(rule.stage)))
-    words: list[Entry] = []
-    links: list[Entry] = []
+    by_words: defaultdict[Phrase, list[int]] = defaultdict(list)
+    by_link: defaultdict[Phrase, list[int]] = defaultdict(list)
     by_status: defaultdict[str, list[int]] = defaultdict(list)
     always: list[int] = []
     for place, rule in enumerate(ordered):
-        words.extend(Entry(place, use, phrase) for use, phrase in rule.iter_phrases())
-        links.extend(Entry(place, Use.LINKS, phrase) for phrase in rule.links)
-        if not rule.bare or rule.all:
+        for phrase in rule.words:
+            by_words[phrase].append(place)
+        for phrase in rule.links:
+            by_link[phrase].append(place)
+        if not rule.bare:
             continue
-        if rule.status and not any(status.endswith("*") for status in rule.status):
+        if rule.all:  # any of them would do, since none may be missing
+            by_words[max(rule.all, key=lambda phrase: (len(phrase.text), phrase))].append(place)
+        elif rule.status and not any(status.endswith("*") for status in rule.status):
             for status in rule.status:
                 by_status[status].append(place)
         else:
             always.append(place)
     return RuleSet(
         ordered,
-        index_phrases(words),
-        index_phrases(links),
-        {status: tuple(places) for status, places in by_status.items()},
+        PhraseIndex(phrase for rule in ordered for phrase in rule.phrases),
+        PhraseIndex(by_link),
+        _freeze(by_words),
+        _freeze(by_link),
+        _freeze(by_status),
         tuple(always),
     )
+
+
+def _freeze(places: Mapping[_Key, list[int]]) -> dict[_Key, tuple[int, ...]]:
+    return {key: tuple(found) for key, found in places.items()}

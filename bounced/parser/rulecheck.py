@@ -6,13 +6,14 @@ It also finds the pairs of rules between which the order decides.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
 from bounced.model import Action, Category, RecipientFacts, Reply
 from bounced.parser.classify import Explanation, explain
-from bounced.parser.phrase import Phrase
-from bounced.parser.rule import Example, Rule, RuleSet
+from bounced.parser.folding import View
+from bounced.parser.phrase import Phrase, Span
+from bounced.parser.rule import Example, Findings, Rule, RuleSet
 from bounced.parser.ruleset import Fault
 
 
@@ -42,7 +43,7 @@ def check_rules(rules: RuleSet, files: Collection[str] | None = None) -> list[Fa
         if files is not None and rule.file not in files:
             continue
         faults.extend(_check_examples(rule, rules))
-        shade = next((other for other in rules.rules[:place] if _shuts_out(other, rule)), None)
+        shade = _find_shade(rule, rules.rules[:place], rules)
         if shade:
             why = (
                 f"can never win: {shade.id} ({shade.file}) stands before it and takes every text "
@@ -118,39 +119,49 @@ def _find_pairs(
             yield winner, loser
 
 
-def _shuts_out(earlier: Rule, later: Rule) -> bool:
-    """Tell whether the earlier rule, by phrases alone, takes every text of the later one.
-
-    A rule of `bad-address` may be vetoed, so it never shuts out another.
-    """
-    unconditional = not (
-        earlier.beside
-        or earlier.all
-        or earlier.unless
-        or earlier.pattern
-        or earlier.hosts
-        or earlier.status
-        or earlier.codes
-        or earlier.commands
-    )
-    if earlier.category is Category.BAD_ADDRESS or not unconditional:
-        return False
-    if any(_is_held(earlier.words, phrase) for phrase in later.all):
-        return True
-    return bool(later.words or later.links) and (
-        all(_is_held(earlier.words, phrase) for phrase in later.words)
-        and all(_is_held(earlier.links, phrase) for phrase in later.links)
-    )
-
-
-def _is_held(phrases: tuple[Phrase, ...], inside: Phrase) -> bool:
-    """Tell whether a text that holds `inside` always holds one of the phrases as whole words."""
-    for phrase in phrases:
-        span = phrase.find(inside.text)
-        if (
-            span
-            and (span.start > 0 or inside.head or not phrase.head)
-            and (span.end < len(inside.text) or inside.tail or not phrase.tail)
+def _find_shade(rule: Rule, earlier: Iterable[Rule], rules: RuleSet) -> Rule | None:
+    """Return the earlier rule that, by phrases alone, takes every text of this one's."""
+    every = [_find_held(phrase, rules).words for phrase in rule.all]
+    words = [_find_held(phrase, rules).words for phrase in rule.words]
+    links = [_find_held(phrase, rules).links for phrase in rule.links]
+    for other in earlier:
+        if not _is_unconditional(other):
+            continue
+        if any(not other.words.isdisjoint(held) for held in every):
+            return other
+        if not rule.bare and not (
+            any(other.words.isdisjoint(held) for held in words)
+            or any(other.links.isdisjoint(held) for held in links)
         ):
-            return True
-    return False
+            return other
+    return None
+
+
+def _is_unconditional(rule: Rule) -> bool:
+    """Tell whether words or links are enough; a rule of `bad-address` may be vetoed."""
+    return rule.category is not Category.BAD_ADDRESS and not (
+        rule.beside
+        or rule.all
+        or rule.unless
+        or rule.pattern
+        or rule.hosts
+        or rule.status
+        or rule.codes
+        or rule.commands
+    )
+
+
+def _find_held(inside: Phrase, rules: RuleSet) -> Findings:
+    """Return the phrases that every text holds as whole words that holds this one."""
+    text = inside.text
+    findings = rules.find_phrases(View(text, text))
+
+    def keep(found: Mapping[Phrase, Span]) -> dict[Phrase, Span]:
+        return {
+            phrase: span
+            for phrase, span in found.items()
+            if (span.start > 0 or inside.head or not phrase.head)
+            and (span.end < len(text) or inside.tail or not phrase.tail)
+        }
+
+    return Findings(findings.view, keep(findings.words), keep(findings.links))

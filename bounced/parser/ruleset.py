@@ -210,14 +210,14 @@ class _RuleReader:
             self._refuse("reason", f"{reason} is not of {category}; one of {', '.join(fitting)}")
         return reason
 
-    def _phrases(self, key: str) -> tuple[Phrase, ...]:
-        phrases = []
+    def _phrases(self, key: str) -> frozenset[Phrase]:
+        phrases = set()
         for text in self._texts(key):
             phrase = parse_phrase(text)
             if phrase is None:
                 self._refuse(key, f"{text!r} needs a whole word, and * only at its end")
-            phrases.append(phrase)
-        return tuple(phrases)
+            phrases.add(phrase)
+        return frozenset(phrases)
 
     def _statuses(self) -> tuple[str, ...]:
         for status in self._texts("status"):

@@ -110,7 +110,7 @@ class Processor:
     async def _process(self, batch: Sequence[StoredReport]) -> None:
         """Process one batch; raises what concerns all of it: the database, the parser pool."""
         pool, settings = self.pool, self.settings
-        results = await pool.parse([stored.arrival.raw for stored in batch])
+        results = await pool.parse([stored.arrival.delivered for stored in batch])
         known = await self._find_sends(batch)
         read: list[_Read] = []
         for stored, result in zip(batch, results, strict=True):

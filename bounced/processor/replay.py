@@ -121,7 +121,7 @@ class Replay:
         )
 
     def _judge(self, batch: Sequence[JudgedReport]) -> Step:
-        results = self._parse([judged.stored.arrival.raw for judged in batch])
+        results = self._parse([judged.stored.arrival.delivered for judged in batch])
         unread = tuple(
             judged.stored.arrival.report
             for judged, result in zip(batch, results, strict=True)

@@ -20,7 +20,7 @@ _MASKED = (
 
 def make_replies(rules: RuleSet) -> Iterator[tuple[str, str]]:
     """Yield name and text of each, cut to what is read of a reply."""
-    phrases = sorted({phrase.text for rule in rules.rules for _, phrase in rule.iter_phrases()})
+    phrases = sorted({phrase.text for rule in rules.rules for phrase in rule.phrases})
     for name, text in (
         ("phrases", " ".join(phrases)),
         ("phrases turned round", " ".join(" ".join(_turn(phrase)) for phrase in phrases)),

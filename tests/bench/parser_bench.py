@@ -91,8 +91,8 @@ def _make_twin(rule: Rule) -> Rule:
     """Return another rule whose phrases are the same but for one word more."""
     return replace(
         rule,
-        words=tuple(map(_lengthen, rule.words)),
-        all=tuple(map(_lengthen, rule.all)),
+        words=frozenset(map(_lengthen, rule.words)),
+        all=frozenset(map(_lengthen, rule.all)),
         status=("5.9.9",) if rule.status else (),
         codes=frozenset({599}) if rule.codes else frozenset(),
     )

@@ -364,7 +364,7 @@ HOSTILE = [
         "550-",
     ),
     *("adresse ", "adresse unbekannt. ", "after 1", "id=", "user unknow ", "mailbox ful "),
-    " ".join(phrase.text for rule in RULES.rules for phrase in rule.words),
+    " ".join(sorted(phrase.text for rule in RULES.rules for phrase in rule.words)),
 ]
 
 

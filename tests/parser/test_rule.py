@@ -7,8 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bounced.model import Category, Reason
-from bounced.parser.folding import View, read_view
-from bounced.parser.phrase import Phrase, Span, Use, parse_phrase
+from bounced.parser.folding import read_view
+from bounced.parser.phrase import Phrase, PhraseIndex, Span, parse_phrase
 from bounced.parser.rule import Rule, Stage, compile_rules
 
 
@@ -47,11 +47,13 @@ def make_rule(**keys: object) -> Rule:
     ],
 )
 def test_a_phrase_is_found_as_whole_words(text: str, words: str, span: Span | None) -> None:
-    assert phrase(text).find(words) == span
+    parsed = phrase(text)
+    found = PhraseIndex([parsed]).find_all(words)
+    assert found == ({} if span is None else {parsed: span})
 
 
 @pytest.mark.parametrize("text", ["", "*", " * ", "a*b", "!!", "ab*", "-"])
-def test_a_phrase_that_no_index_finds_is_none(text: str) -> None:
+def test_a_phrase_that_tells_nothing_is_none(text: str) -> None:
     assert parse_phrase(text) is None
 
 
@@ -80,14 +82,12 @@ def test_every_key_of_a_rule_must_agree(
     keys: dict[str, object], text: str, span: Span | None
 ) -> None:
     made = {
-        key: tuple(map(phrase, value)) if isinstance(value, tuple) else value
+        key: frozenset(map(phrase, value)) if isinstance(value, tuple) else value
         for key, value in keys.items()
     }
-    view = read_view(text)
-    found = [
-        rule.match_words(view, near)
-        for rule, near in compile_rules([make_rule(**made)]).find_candidates(view, None)
-    ]
+    rules = compile_rules([make_rule(**made)])
+    findings = rules.find_phrases(read_view(text))
+    found = [rule.match_phrases(findings) for rule in rules.find_candidates(findings, None)]
     assert (found or [None]) == [span]
 
 
@@ -125,16 +125,17 @@ def test_a_status_agrees_exactly_or_by_family(
 
 
 def test_rules_are_tried_by_stage_then_as_given() -> None:
+    x_de = frozenset({phrase("x.de")})
     code = make_rule(id="code", stage=Stage.CODE, codes=frozenset({550}))
     status = make_rule(id="status", stage=Stage.STATUS, status=("5.1.1",))
     family = make_rule(id="family", stage=Stage.STATUS, status=("5.*",))
-    words = make_rule(id="words", words=(phrase("unknown"),))
-    other = make_rule(id="other", words=(phrase("unknown*"),), links=(phrase("x.de"),))
-    receiver = make_rule(id="receiver", stage=Stage.RECEIVER, links=(phrase("x.de"),))
-    absent = make_rule(id="absent", words=(phrase("quota"),))
+    words = make_rule(id="words", words=frozenset({phrase("unknown")}))
+    other = make_rule(id="other", words=frozenset({phrase("unknown*")}), links=x_de)
+    receiver = make_rule(id="receiver", stage=Stage.RECEIVER, links=x_de)
+    absent = make_rule(id="absent", words=frozenset({phrase("quota")}))
     rules = compile_rules([code, family, status, words, absent, other, receiver])
-    found = rules.find_candidates(read_view("unknown x.de"), "5.1.1")
-    assert [rule.id for rule, _ in found] == [
+    found = rules.find_candidates(rules.find_phrases(read_view("unknown x.de")), "5.1.1")
+    assert [rule.id for rule in found] == [
         "receiver",
         "words",
         "other",
@@ -152,12 +153,24 @@ PHRASES = st.tuples(
 )
 
 
-@given(PHRASES.map("".join), st.lists(WORDS).map(" ".join))
-def test_the_index_misses_no_phrase_that_stands_in_the_text(text: str, words: str) -> None:
-    parsed = parse_phrase(text)
-    if parsed is None:
-        return
-    found = list(
-        compile_rules([make_rule(words=(parsed,))]).find_candidates(View(words, ""), None)
-    )
-    assert parsed.find(words) is None or [near.find(Use.WORDS) for _, near in found] == [[parsed]]
+@given(st.lists(PHRASES.map("".join), max_size=4), st.lists(WORDS).map(" ".join))
+def test_all_phrases_that_stand_in_a_text_are_found_where_they_stand_first(
+    texts: list[str], words: str
+) -> None:
+    phrases = [parsed for text in texts if (parsed := parse_phrase(text)) is not None]
+    expected = {each: span for each in phrases if (span := find_one(each, words)) is not None}
+    assert PhraseIndex(phrases).find_all(words) == expected
+
+
+def find_one(parsed: Phrase, words: str) -> Span | None:
+    head = r"(?<![^\W_])" if parsed.head else ""
+    tail = r"(?![^\W_])" if parsed.tail else ""
+    found = re.search(f"{head}{re.escape(parsed.text)}{tail}", words)
+    return Span(*found.span()) if found else None
+
+
+def test_of_equally_long_phrases_the_first_in_the_text_becomes_the_evidence() -> None:
+    words = frozenset(map(phrase, ["the box", "is full", "box"]))
+    rules = compile_rules([make_rule(words=words)])
+    findings = rules.find_phrases(read_view("the boxes: box is full, the box"))
+    assert rules.rules[0].match_phrases(findings) == Span(15, 22)

@@ -189,6 +189,23 @@ async def test_what_is_no_failure_of_ours_is_logged_and_not_counted(
     assert bench.list_cases() == []
 
 
+@pytest.mark.parametrize(
+    ("mail_from", "event"),
+    [
+        pytest.param("", "report_parsed", id="no person answers from the null path"),
+        pytest.param("max@firma.de", "report_unrecognized", id="a person's answer"),
+        pytest.param(None, "report_unrecognized", id="a file tells no envelope"),
+    ],
+)
+async def test_the_parser_knows_the_envelope_sender(
+    bench: Bench, log: list[Line], mail_from: str | None, event: str
+) -> None:
+    answer = b"From: Max <max@firma.de>\r\nSubject: Re: Protokoll\r\n\r\nDanke!\r\n"
+    bench.store(answer, mail_from=mail_from)
+    await bench.processor.process_waiting()
+    assert event in [line["event"] for line in log]
+
+
 async def test_a_bounce_whose_author_nobody_knows_is_recorded_and_told_to_ops(
     bench: Bench, log: list[Line]
 ) -> None:
