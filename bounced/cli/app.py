@@ -6,9 +6,11 @@ import os
 import sys
 import traceback
 from collections.abc import Sequence
+from typing import Any
 
 import typer
 from sqlalchemy.exc import DBAPIError
+from typer.core import TyperGroup
 
 from bounced import __version__
 from bounced.cli import (
@@ -32,8 +34,20 @@ from bounced.ledger.health import describe_error, is_lost
 from bounced.ledger.lock import AlreadyServedError
 from bounced.model import BouncedError, ConfigError
 
+
+class _Commands(TyperGroup):
+    """Ends a command that Ctrl-C interrupts as what may be done later; typer says 130."""
+
+    def invoke(self, ctx: Any) -> Any:  # typer does not export what it is called with
+        try:
+            return super().invoke(ctx)
+        except KeyboardInterrupt:
+            raise LaterError("interrupted") from None
+
+
 app = typer.Typer(
     name="bounced",
+    cls=_Commands,
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,

@@ -23,14 +23,19 @@ from bounced.ledger import queries, reports
 from bounced.ledger.engine import Ledger
 from bounced.ledger.records import ReportState
 from bounced.listener.files import STDIN
-from bounced.model import Action, RecipientFacts, Report
+from bounced.model import Action, Category, RecipientFacts, Report
 from bounced.parser.classify import Explanation
 from bounced.parser.classify import explain as explain_verdict
 from bounced.processor.worker import Parsed
 
 
 def explain(
-    what: Annotated[str, typer.Argument(metavar="ID or FILE", help="A stored report or a file.")],
+    what: Annotated[
+        str,
+        typer.Argument(
+            metavar="ID or FILE", help="A stored report's id, or a file, or - for stdin."
+        ),
+    ],
     as_json: JsonOption = False,
     config: ConfigOption = None,
 ) -> None:
@@ -39,6 +44,10 @@ def explain(
     Shows the facts, the words that decided, and each rule that matched them; of a stored report
     also whether it counted, and why not.
     """
+    if not what:
+        raise InputError("name a stored report's id, or a file")
+    if Path(what).is_dir():
+        raise InputError(f"{what}: a folder; name one message of it (bounced classify reads all)")
     settings = load(config)
     parser = make_parser(settings)
     source = Source([what])
@@ -115,7 +124,7 @@ def _tell(name: str, report: Report, explanations: list[Explanation | None]) -> 
             "queue_id": report.queue_id,
             "envelope_id": report.envelope_id,
             "subject": report.subject,
-            "date": report.dated_at,
+            "date_(UTC)": report.dated_at,
             "protocol": returned.subject if returned else None,
             "protocol_from": returned.from_address if returned else None,
             "author_header": returned.author if returned else None,
@@ -142,6 +151,8 @@ def _tell_recipient(facts: RecipientFacts, explained: Explanation | None) -> Non
     print_replies(facts, explained)
     if explained is not None:
         print_verdict(explained)
+        if explained.verdict.category is Category.UNKNOWN:
+            say("  (bounced unknown list shows the stored texts that no rule knows)")
 
 
 def _tell_ledger(stored: dict[str, Any]) -> None:

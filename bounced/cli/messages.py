@@ -11,8 +11,8 @@ import typer
 from bounced.cli.options import ConfigOption, Exit, JsonOption, load
 from bounced.cli.output import complain, follow, print_json, print_table
 from bounced.config import Settings
+from bounced.ledger.failures import describe_recipient
 from bounced.listener.files import count_messages, iter_messages
-from bounced.model import RecipientFacts, Verdict
 from bounced.parser.ruleset import parse_rules
 from bounced.processor.rule_files import read_rule_files
 from bounced.processor.worker import Parsed, Parser
@@ -65,7 +65,7 @@ def describe_message(source: str, parsed: Parsed) -> dict[str, Any]:
         "reporting_mta": report.reporting_mta,
         "message_id": report.message_id,
         "recipients": [
-            _describe_recipient(facts, verdict)
+            describe_recipient(facts, verdict)
             for facts, verdict in zip(report.recipients, parsed.verdicts, strict=True)
         ],
     }
@@ -109,23 +109,6 @@ class Source:
                 return None
             total += count
         return total
-
-
-def _describe_recipient(facts: RecipientFacts, verdict: Verdict | None) -> dict[str, Any]:
-    return {
-        "recipient": facts.recipient,
-        "original_recipient": facts.original_recipient,
-        "final_recipient": facts.final_recipient,
-        "action": facts.action.value if facts.action else None,
-        "status": facts.status,
-        "smtp_code": facts.smtp_code,
-        "remote_mta": facts.remote_mta,
-        "diagnostic_code": facts.diagnostic_code,
-        "category": verdict.category.value if verdict else None,
-        "reason": verdict.reason.value if verdict else None,
-        "rule": verdict.rule if verdict else None,
-        "evidence": verdict.evidence if verdict else None,
-    }
 
 
 def _list_rows(name: str, parsed: Parsed) -> Iterator[tuple[object, ...]]:

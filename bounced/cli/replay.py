@@ -13,6 +13,7 @@ from bounced.cli.access import load_to_act
 from bounced.cli.options import (
     ConfigOption,
     Exit,
+    InputError,
     JsonOption,
     LaterError,
     SinceOption,
@@ -22,7 +23,7 @@ from bounced.cli.options import (
 from bounced.cli.output import complain, follow, print_rows, print_table, say
 from bounced.config import Settings
 from bounced.daemon import make_id, read_clock
-from bounced.ledger.replays import Word
+from bounced.ledger.replays import SinceError, TakenOverError, Word
 from bounced.logs import Event, emit
 from bounced.plan import load_rules, make_pool
 from bounced.processor import events
@@ -46,7 +47,8 @@ def replay(
 
     Changes nothing unless told to, and exits 1 when something differs. With --apply it corrects
     verdicts, strikes and cases, beside a running daemon too: it causes no mail and gives no
-    notice back. When interrupted, run it again: it goes on. Quarantine is left alone.
+    notice back. When interrupted, run it again: it goes on. Quarantine is left alone. Exits 1
+    also when a report had to be left as it is.
     """
     settings = load_to_act(config)
     since_at = find_since(since, read_clock())
@@ -64,7 +66,7 @@ def replay(
         )
         seen = _run(work, pool, fingerprint if apply else None, as_json=as_json)
     _tell(seen, apply=apply, as_json=as_json)
-    if seen.counts and not apply:
+    if seen.left_alone or (seen.counts and not apply):
         raise typer.Exit(Exit.FOUND)
 
 
@@ -99,13 +101,20 @@ class _Seen:
 
 
 def _run(work: Replay, pool: ParserPool, fingerprint: str | None, *, as_json: bool) -> _Seen:
-    """Replay to the end; raises LaterError when the operator interrupts it."""
+    """Replay to the end; raises LaterError when somebody interrupts it, InputError."""
     seen = _Seen()
     try:
         if fingerprint is not None and work.correct(fingerprint) and not as_json:
             say(f"a replay was interrupted: it goes on, {work.count()} reports are left")
         for _ in follow(_watch(work, seen), total=work.count(), label="replaying"):
             pass
+    except SinceError as error:
+        raise InputError(str(error)) from None
+    except TakenOverError as error:
+        raise LaterError(
+            f"stopped after {seen.reports} reports: {error}; what was found in them is "
+            "corrected; run it again when no other runs"
+        ) from None
     except KeyboardInterrupt:
         raise LaterError(
             f"interrupted after {seen.reports} reports; "
@@ -160,8 +169,9 @@ def _tell(seen: _Seen, *, apply: bool, as_json: bool) -> None:
         print_table("", ("was", "is now", "recipients", "such as report"), lines)
     if seen.left_alone:
         complain(
-            f"{len(seen.left_alone)} reports stay as they are, such as {seen.left_alone[0]}: "
-            "they cannot be read within the limits of [workers], or recorded"
+            f"{len(seen.left_alone)} of {seen.reports} reports stay as they are, such as "
+            f"{seen.left_alone[0]}: they cannot be read within the limits of [workers], or "
+            "judged or recorded, of which the log tells"
         )
     if not as_json:
         say(_sum_up(seen, apply=apply))

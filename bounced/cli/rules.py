@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import json
+import re
 import sys
-from collections.abc import Iterable, Sequence
+import tomllib
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
+from itertools import chain
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, NamedTuple
 
 import typer
 
@@ -25,10 +29,12 @@ from bounced.parser.classify import explain
 from bounced.parser.evidence import make_reply
 from bounced.parser.rule import Rule, RuleSet
 from bounced.parser.rulecheck import Overlap, check_rules, find_overlaps
-from bounced.parser.ruleset import Fault, TableError, parse_rules
+from bounced.parser.ruleset import COMMANDS, Fault, TableError, parse_enhanced, parse_rules
 from bounced.processor.rule_files import OURS, read_rule_file, read_rule_files
 
 rules_app = typer.Typer(no_args_is_help=True, help="The rules that decide why a mail bounced.")
+_CODE = re.compile(r"[2-5][0-9]{2}")
+_HOST = re.compile(r"[^\W_](?:[\w-]|\.(?=[\w-]))*\.?|\[?[0-9A-Fa-f:.]+\]?")
 _FEW = 10
 """So many pairs that overlap are shown without being asked for."""
 
@@ -37,7 +43,10 @@ _FEW = 10
 def check(
     paths: Annotated[
         list[Path] | None,
-        typer.Argument(metavar="[FILE]...", help="Rule files [default: all that are in force]."),
+        typer.Argument(
+            metavar="[FILE]...",
+            help="Rule files, or folders of them [default: all that are in force].",
+        ),
     ] = None,
     overlaps: Annotated[
         bool, typer.Option("--overlaps", help="List every pair that overlaps.")
@@ -51,16 +60,25 @@ def check(
     match an example, so that their order decides; that is told, and is no mistake. Exits 1 when
     an example is lost or a rule can never win, 65 when a file is no rule file.
     """
-    files, named = _read_tables(load(config).rules.directories, paths or [])
-    rules = _parse_tables(files, named, as_json=as_json)
-    faults = check_rules(rules, named or None)
-    pairs = find_overlaps(rules, named or None)
+    tables = _read_tables(load(config).rules.directories, paths or [])
+    rules = _parse_tables(tables, as_json=as_json)
+    faults = check_rules(rules, tables.named or None)
+    pairs = find_overlaps(rules, tables.named or None)
+    files = sorted(tables.named or tables.files)
+    checked = [rule for rule in rules.rules if rule.file in files]
+    empty = [file for file in files if all(rule.file != file for rule in checked)]
     if as_json:
         print_rows(map(_describe_fault, faults))
         print_rows(map(_describe_overlap, pairs))
+        print_rows({"finding": "empty", "file": file} for file in empty)
+        print_json(_describe_sum(checked, faults, files))
     else:
-        checked = [rule for rule in rules.rules if not named or rule.file in named]
-        _tell_check(checked, faults, pairs, all_pairs=overlaps or bool(named))
+        for fault in faults:
+            say(f"wrong    {show(fault)}")
+        _tell_overlaps(pairs, all_pairs=overlaps or bool(tables.named))
+        for file in empty:
+            say(f"empty    {show(file)} holds no rule; write [[rule]] above each")
+        say(_tell_sum(_describe_sum(checked, faults, files)))
     if faults:
         raise typer.Exit(Exit.FOUND)
 
@@ -70,10 +88,12 @@ def try_text(
     text: Annotated[str, typer.Argument(metavar="TEXT", help="A server's reply, or - for stdin.")],
     host: Annotated[str | None, typer.Option("--host", help="The host that said it.")] = None,
     status: Annotated[
-        str | None, typer.Option("--status", help="The report's Status, such as 5.1.1.")
+        str | None,
+        typer.Option("--status", help="The report's Status field; a status in TEXT goes before."),
     ] = None,
     smtp_code: Annotated[
-        int | None, typer.Option("--smtp-code", min=200, max=599, help="Its reply code.")
+        str | None,
+        typer.Option("--smtp-code", metavar="CODE", help="Its reply code, in place of TEXT's."),
     ] = None,
     command: Annotated[
         str | None, typer.Option("--command", help="What it answered, such as 'RCPT TO'.")
@@ -83,16 +103,16 @@ def try_text(
 ) -> None:
     r"""Say which rule takes a reply, by which words, and which others match.
 
-    Lines of the reply may be parted by line ends or \n. Code and status are read from the text
-    unless given. Exits 0 whatever the verdict is.
+    Lines of the reply may be parted by line ends or \n. Reply code and status are read from the
+    text; --smtp-code replaces the code, --status counts where the text has no status of its own.
+    Exits 0 whatever the verdict is.
     """
+    beside = _read_beside(host, status, smtp_code, command)
     said = sys.stdin.buffer.read().decode(errors="replace") if text == STDIN else text
-    reply = make_reply(
-        said.replace("\\n", "\n"), "text", host=host, command=command.upper() if command else None
-    )
+    reply = make_reply(said.replace("\\n", "\n"), "text", host=beside.host, command=beside.command)
     if reply is None:
         raise InputError("there is no word in the text")
-    facts = _make_facts(reply, status, smtp_code)
+    facts = _make_facts(reply, beside)
     explained = explain(facts, _read_rules(config))
     if as_json:
         verdict = describe_verdict(explained.verdict)
@@ -131,62 +151,153 @@ def list_rules(
     )
 
 
+@rules_app.command("show")
+def show_rule(
+    rule: Annotated[str, typer.Argument(metavar="RULE", help="The rule's id.")],
+    as_json: JsonOption = False,
+    config: ConfigOption = None,
+) -> None:
+    """Show one rule whole, as its file says it."""
+    files = read_rule_files(load(config).rules.directories)
+    found = next((found for found in parse_rules(files).rules if found.id == rule), None)
+    if found is None:
+        raise InputError(f"{rule}: no rule of that id; bounced rules list shows all")
+    rows = tomllib.loads(files[found.file])["rule"]
+    keys = next(row for row in rows if row["id"] == rule)
+    if as_json:
+        print_json({"file": found.file, "stage": found.stage.value} | keys)
+        return
+    say(f'# {show(found.file)}, stage = "{found.stage}"\n[[rule]]')
+    for key, value in keys.items():
+        say(f"{key} = {_write_value(value)}")
+
+
+def _write_value(value: object) -> str:
+    """Return a value as TOML writes it."""
+    if isinstance(value, list):
+        return f"[{', '.join(map(_write_value, value))}]"
+    if isinstance(value, dict):
+        return f"{{{', '.join(f'{key} = {_write_value(each)}' for key, each in value.items())}}}"
+    return json.dumps(value, ensure_ascii=False)
+
+
 def _read_rules(config: Path | None) -> RuleSet:
     return parse_rules(read_rule_files(load(config).rules.directories))
 
 
-def _read_tables(
-    directories: Sequence[Path], paths: Sequence[Path]
-) -> tuple[dict[str, str], set[str]]:
-    """Return all files in the order in which they are tried, and the names of those asked for.
+class _Tables(NamedTuple):
+    """Rule files in the order in which they are tried."""
 
-    A file that is in force already keeps its place, another stands before all.
-    """
+    files: dict[str, str]
+    named: set[str]
+    """Those that were asked for."""
+    unread: list[Fault]
+
+
+def _read_tables(directories: Sequence[Path], paths: Sequence[Path]) -> _Tables:
+    """Read all files; one that is in force already keeps its place, another stands before all."""
     in_force = read_rule_files(directories)
     places = {path.resolve(): path.name for path in OURS.glob("*.toml")}
     places |= {Path(name).resolve(): name for name in in_force.keys() - set(places.values())}
     added: dict[str, str] = {}
-    named = set()
-    for path in paths:
+    tables = _Tables(added, set(), [])
+    for path in chain.from_iterable(map(_list_files, paths)):
         name = places.get(path.resolve(), str(path))
-        named.add(name)
+        if name in in_force and path.resolve() not in places:
+            name = str(path.resolve())  # called like one of ours
+        tables.named.add(name)
         if name not in in_force:
             try:
                 added[name] = read_rule_file(path)
             except RuleError as error:
-                raise InputError(str(error)) from None
-    return added | in_force, named
+                why = str(error).removeprefix(f"{path}: ")
+                tables.unread.append(Fault(name, None, None, why))
+    return tables._replace(files=added | in_force)
 
 
-def _parse_tables(files: dict[str, str], named: set[str], *, as_json: bool) -> RuleSet:
+def _list_files(path: Path) -> list[Path]:
+    """Return the rule files of a folder, or the file itself; raises InputError."""
+    if not path.is_dir():
+        return [path]
+    files = sorted(path.glob("*.toml"))
+    if not files:
+        raise InputError(f"{path}: a folder without files *.toml")
+    return files
+
+
+def _parse_tables(tables: _Tables, *, as_json: bool) -> RuleSet:
     """Read the tables; raises TableError, or InputError where a named file is at fault."""
+    faults = list(tables.unread)
     try:
-        return parse_rules(files)
+        rules = parse_rules(tables.files)
     except TableError as error:
-        if as_json:
-            print_rows(map(_describe_fault, error.faults))
-        if any(fault.file in named for fault in error.faults):
-            raise InputError(str(error)) from None
-        raise
+        faults.extend(error.faults)
+    if not faults:
+        return rules
+    if as_json:
+        print_rows(map(_describe_fault, faults))
+    wrong = TableError(faults)
+    raise InputError(str(wrong)) if any(fault.file in tables.named for fault in faults) else wrong
 
 
-def _make_facts(reply: Reply, status: str | None, smtp_code: int | None) -> RecipientFacts:
-    heard = replace(reply, status=reply.status or status, smtp_code=smtp_code or reply.smtp_code)
-    return RecipientFacts(action=Action.FAILED, status=status, replies=(heard,))
+class _Beside(NamedTuple):
+    """What a report would tell beside a reply's text."""
+
+    host: str | None
+    status: str | None
+    smtp_code: int | None
+    command: str | None
 
 
-def _tell_check(
-    rules: Sequence[Rule], faults: Sequence[Fault], pairs: Sequence[Overlap], *, all_pairs: bool
-) -> None:
-    for fault in faults:
-        say(f"wrong    {show(fault)}")
-    _tell_overlaps(pairs, all_pairs=all_pairs)
-    files = {rule.file for rule in rules}
-    examples = sum(len(rule.examples) for rule in rules)
-    say(
-        f"{len(faults) or 'nothing'} wrong: {len(rules)} rules in {len(files)} files, "
-        f"{examples} examples"
+def _read_beside(
+    host: str | None, status: str | None, smtp_code: str | None, command: str | None
+) -> _Beside:
+    """Read the options as a rule file's keys are read; raises typer.BadParameter (exit 64)."""
+    said = command.upper() if command is not None else None
+    if said is not None and said not in COMMANDS:
+        known = ", ".join(sorted(COMMANDS))
+        raise typer.BadParameter(f"--command {command}: no command; one of {known}")
+    if status is not None and parse_enhanced(status) != status:
+        raise typer.BadParameter(f"--status {status}: no enhanced code; write one such as 5.7.1")
+    code = int(smtp_code) if smtp_code is not None and _CODE.fullmatch(smtp_code) else None
+    if smtp_code is not None and code is None:
+        raise typer.BadParameter(
+            f"--smtp-code {smtp_code}: no reply code; write a number 200 to 599"
+        )
+    if host is not None and not _HOST.fullmatch(host):
+        raise typer.BadParameter(
+            f"--host {host}: no host; write its name or address, such as mx.example.com"
+        )
+    return _Beside(host, status, code, said)
+
+
+def _make_facts(reply: Reply, beside: _Beside) -> RecipientFacts:
+    heard = replace(
+        reply,
+        status=reply.status or beside.status,
+        smtp_code=beside.smtp_code or reply.smtp_code,
     )
+    return RecipientFacts(action=Action.FAILED, status=beside.status, replies=(heard,))
+
+
+def _tell_sum(found: Mapping[str, Any]) -> str:
+    counted = [
+        f"{found[name]} {name if found[name] != 1 else name.removesuffix('s')}"
+        for name in ("rules", "files", "examples")
+    ]
+    return "{} wrong: {} in {}, {}".format(found["wrong"] or "nothing", *counted)
+
+
+def _describe_sum(
+    rules: Sequence[Rule], faults: Sequence[Fault], files: Sequence[str]
+) -> dict[str, Any]:
+    return {
+        "finding": "sum",
+        "wrong": len(faults),
+        "rules": len(rules),
+        "files": len(files),
+        "examples": sum(len(rule.examples) for rule in rules),
+    }
 
 
 def _tell_overlaps(pairs: Iterable[Overlap], *, all_pairs: bool) -> None:

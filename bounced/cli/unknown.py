@@ -60,7 +60,7 @@ def list_unknown(
     if as_json:
         print_rows(rows)
         return
-    columns = ("cluster, sample report", "count", "first, last seen (UTC)", "text, and a sample")
+    columns = ("cluster, report", "count", "seen (UTC)", "text, and a sample")
     lines = [
         (
             [row["cluster"], row["report"]],

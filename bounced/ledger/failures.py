@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from datetime import datetime
 from typing import Any
 
 from sqlalchemy import Connection, Row, delete, insert, select
 
 from bounced.ledger.policy import Ignored, Strike
+from bounced.ledger.records import ReportState
 from bounced.ledger.reports import Finding
 from bounced.ledger.schema import failures, reports
 from bounced.model import RecipientFacts, Verdict
@@ -22,8 +24,9 @@ def describe_failures(finding: Finding, decisions: Sequence[Decision]) -> list[d
         {
             "report": finding.arrival.report,
             "position": position,
-            **_describe_facts(facts),
-            **_describe_verdict(verdict),
+            **describe_recipient(facts, verdict),
+            "reply": facts.replies[0].text if facts.replies else None,
+            "evidence_where": verdict.where if verdict else None,
             "ignored": decision.value if isinstance(decision, Ignored) else None,
             "strike": decision.strike if isinstance(decision, Strike) else None,
             "subject": decision.subject if isinstance(decision, Strike) else None,
@@ -58,7 +61,25 @@ def find_latest(connection: Connection, strike: str) -> Row[Any] | None:
     ).one_or_none()
 
 
-def _describe_facts(facts: RecipientFacts) -> dict[str, Any]:
+def find_unnamed(connection: Connection, before_at: datetime) -> str | None:
+    """Return a report received before then of which nobody knows what strike it counts for.
+
+    Schema 0001 did not keep it, and not everything could be found when that was upgraded.
+    """
+    return connection.execute(
+        select(failures.c.report)
+        .join(reports, reports.c.report == failures.c.report)
+        .where(failures.c.ignored.is_(None))
+        .where(failures.c.strike.is_(None))
+        .where(reports.c.state == ReportState.PROCESSED.value)
+        .where(reports.c.received_at < before_at)
+        .order_by(reports.c.received_at, reports.c.report)
+        .limit(1)
+    ).scalar()
+
+
+def describe_recipient(facts: RecipientFacts, verdict: Verdict | None) -> dict[str, Any]:
+    """Return what a report says of one recipient, and why he failed, by the names of DESIGN §8."""
     return {
         "recipient": facts.recipient,
         "original_recipient": facts.original_recipient,
@@ -68,15 +89,8 @@ def _describe_facts(facts: RecipientFacts) -> dict[str, Any]:
         "smtp_code": facts.smtp_code,
         "remote_mta": facts.remote_mta,
         "diagnostic_code": facts.diagnostic_code,
-        "reply": facts.replies[0].text if facts.replies else None,
-    }
-
-
-def _describe_verdict(verdict: Verdict | None) -> dict[str, Any]:
-    return {
         "category": verdict.category.value if verdict else None,
         "reason": verdict.reason.value if verdict else None,
         "rule": verdict.rule if verdict else None,
         "evidence": verdict.evidence if verdict else None,
-        "evidence_where": verdict.where if verdict else None,
     }

@@ -22,24 +22,33 @@ from sqlalchemy import (
     and_,
     delete,
     func,
+    insert,
     or_,
     select,
+    text,
     update,
 )
 
 from bounced.ledger.counting import clear
-from bounced.ledger.failures import Decision, describe_failures
+from bounced.ledger.failures import Decision, describe_failures, find_unnamed
 from bounced.ledger.records import ReportState
 from bounced.ledger.reports import Finding, StoredReport, cut_by_size, read_stored
 from bounced.ledger.schema import cases, failures, replays, reports, strikes
 from bounced.ledger.strikes import lock_authors
-from bounced.ledger.tally import upsert
-from bounced.model import OriginSource, Trust, recipient_key
+from bounced.model import BouncedError, OriginSource, Trust, recipient_key
 
 _AUTHORS = 100
 """Authors that one transaction may lock: their number is limited."""
 _STILL = and_(strikes.c.notice.is_(None), strikes.c.quiet.is_(False))
 _NOT_DUE = strikes.c.case.in_(select(cases.c.case).where(cases.c.due_at.is_(None)))
+
+
+class SinceError(BouncedError):
+    """A replay would have to look further back than it is told to."""
+
+
+class TakenOverError(BouncedError):
+    """Another replay took the place of this one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,7 +113,19 @@ class Change:
 def begin(
     connection: Connection, fingerprint: str, since_at: datetime | None, now: datetime
 ) -> Run:
-    """Begin a replay, or go on with one of the same fingerprint that was interrupted."""
+    """Begin a replay, or go on with one of the same fingerprint that was interrupted.
+
+    One of another fingerprint has lost its place. Raises SinceError.
+    """
+    unnamed = find_unnamed(connection, since_at) if since_at is not None else None
+    if unnamed is not None:
+        raise SinceError(
+            f"report {unnamed} and others from before the upgrade to schema 0002 must be read "
+            "first: run `bounced replay --apply` once without --since"
+        )
+    if connection.dialect.name == "postgresql":
+        # Two that begin at once would not see each other; batches that go on wait here.
+        connection.execute(text("LOCK TABLE replays IN SHARE ROW EXCLUSIVE MODE"))
     chosen = replays.c.fingerprint == fingerprint
     connection.execute(delete(replays).where(~chosen))
     row = connection.execute(select(replays).where(chosen)).one_or_none()
@@ -112,30 +133,28 @@ def begin(
         connection.execute(delete(replays).where(chosen))
         row = None
     if row is None:
-        is_new = connection.execute(
-            upsert(connection, replays)
-            .values(fingerprint=fingerprint, since_at=since_at, started_at=now)
-            .on_conflict_do_nothing()  # another node's, begun at the same moment, will do
-            .returning(replays.c.fingerprint)
-        ).scalar()
-        if is_new is not None:
-            connection.execute(update(strikes).where(_STILL).where(_NOT_DUE).values(quiet=True))
+        values = {"fingerprint": fingerprint, "since_at": since_at, "started_at": now}
+        connection.execute(insert(replays).values(values))
+        connection.execute(update(strikes).where(_STILL).where(_NOT_DUE).values(quiet=True))
         return Run(fingerprint, now, None)
     done = Place(row.received_at, row.report) if row.report else None
     return Run(fingerprint, row.started_at, done)
 
 
 def advance(connection: Connection, run: Run, done: Place) -> None:
-    """Note that a replay has come so far."""
-    connection.execute(
-        update(replays)
-        .where(replays.c.fingerprint == run.fingerprint)
-        .values(received_at=done.received_at, report=done.report)
-    )
+    """Note that a replay has come so far; raises TakenOverError.
+
+    Comes first in its transaction: `begin` waits for it, and does so holding nothing.
+    """
+    _write_run(connection, run, {"received_at": done.received_at, "report": done.report})
 
 
-def clear_some(connection: Connection) -> bool:
-    """Delete what was taken back and never told, of some authors; False: there is nothing."""
+def clear_some(connection: Connection, run: Run) -> bool:
+    """Delete what was taken back and never told, of some authors; False: there is nothing.
+
+    Raises TakenOverError: another replay may still count for it.
+    """
+    _write_run(connection, run, {"started_at": run.started_at})
     chosen = and_(strikes.c.withdrawn, strikes.c.notice.is_(None))
     query = select(strikes.c.author).where(chosen).distinct().order_by(strikes.c.author)
     authors = connection.execute(query.limit(_AUTHORS)).scalars().all()
@@ -147,7 +166,7 @@ def clear_some(connection: Connection) -> bool:
 
 def end(connection: Connection, run: Run) -> None:
     """Note that a replay has come to its end: another one begins anew."""
-    connection.execute(delete(replays).where(replays.c.fingerprint == run.fingerprint))
+    connection.execute(delete(replays).where(*_choose_run(run)))
 
 
 def keep_quiet(connection: Connection, run: Run, ids: Sequence[str]) -> None:
@@ -267,6 +286,16 @@ def _tell(kind: str | None, row: Any) -> Word:
         rule=row["rule"],
         ignored=row["ignored"],
     )
+
+
+def _write_run(connection: Connection, run: Run, values: dict[str, Any]) -> None:
+    if not connection.execute(update(replays).where(*_choose_run(run)).values(values)).rowcount:
+        raise TakenOverError("another replay has begun, or come to its end, since this one began")
+
+
+def _choose_run(run: Run) -> tuple[ColumnElement[bool], ...]:
+    """Two of the same fingerprint and start are one: they share their place."""
+    return replays.c.fingerprint == run.fingerprint, replays.c.started_at == run.started_at
 
 
 def _reaches_back(earlier: datetime | None, later: datetime | None) -> bool:

@@ -21,6 +21,7 @@ MAX_REPLIES = 8
 """As many texts of one recipient are heard; a report with more repeats itself."""
 _MAX_EVIDENCE_CHARS = 300
 _STATUS_FIELD = "Status field"
+_REPLY_CODE = "reply code"
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,8 +140,10 @@ class _Match:
 
     @property
     def where(self) -> str:
-        """The reply's place, or the Status field where only that one told the code."""
-        return self.statement.reply.where if self.stands_at else _STATUS_FIELD
+        """The reply's place, or which of the report's codes decided where the text has none."""
+        if self.stands_at:
+            return self.statement.reply.where
+        return _STATUS_FIELD if self.rule.status and self.statement.status else _REPLY_CODE
 
     @property
     def verdict(self) -> Verdict:

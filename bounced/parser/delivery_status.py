@@ -4,13 +4,17 @@ RFC 3464 §2 (fields), RFC 6533 §4 (the international form).
 """
 
 import re
-from collections import defaultdict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import islice
 
 from bounced.model import Action, RecipientFacts, Reply
-from bounced.parser.evidence import choose_fuller, read_passage, says_something, without_repeats
+from bounced.parser.evidence import (
+    Comparer,
+    choose_fuller,
+    read_passage,
+    without_repeats,
+)
 from bounced.parser.fields import (
     find_addresses,
     is_address,
@@ -23,7 +27,6 @@ from bounced.parser.headers import Fields, read_fields
 from bounced.parser.human import MAX_REPLIES, HumanText
 from bounced.parser.mime import Message, Part
 from bounced.parser.passages import split_quoted
-from bounced.parser.text import squash
 
 MAX_RECIPIENTS = 1_000
 
@@ -71,6 +74,18 @@ class StatusPart:
     """Part number and per-recipient fields (RFC 3464 §2.3) of each recipient."""
     around: tuple[tuple[int, str, str], ...] = ()
     """Part number, words before the fields and mail quoted after them, if a text holds all."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Told:
+    """What a report tells besides the fields of one recipient."""
+
+    texts: Sequence[HumanText]
+    comparer: Comparer
+    everybody: frozenset[str]
+    """The lower-case addresses of all recipients."""
+    only: bool
+    """Tells whether the report speaks of one recipient."""
 
 
 def find_status(message: Message) -> StatusPart | None:
@@ -155,39 +170,31 @@ def read_recipients(status: StatusPart, texts: Sequence[HumanText]) -> tuple[Rec
     groups = {
         (number, tuple(group.values.items())): (number, group) for number, group in status.groups
     }
+    everybody = frozenset(
+        name.lower() for _, group in groups.values() for name in _read_addresses(group) if name
+    )
+    comparer = Comparer()
     found = [
-        _read_recipient(number, group, texts, only=len(groups) == 1)
+        _read_recipient(number, group, _Told(texts, comparer, everybody, only=len(groups) == 1))
         for number, group in groups.values()
     ]
     named = [facts for facts in found if facts.recipient is not None]
-    if len(named) == 1:
-        return tuple(named)
-    spellings: defaultdict[str, set[str]] = defaultdict(set)
-    for facts in named:
-        for name in (facts.final_recipient, facts.original_recipient):
-            if name and "@" in name:
-                spellings[name.lower()].add(name)
-    return tuple(_keep_own(facts, spellings, texts) for facts in named)
+    if len(named) > 1 and any(_NULLMAILER in text.text for text in texts):
+        return tuple(map(_keep_own, named))
+    return tuple(named)
 
 
-def _keep_own(
-    facts: RecipientFacts, spellings: Mapping[str, set[str]], texts: Sequence[HumanText]
-) -> RecipientFacts:
-    """Drop the replies that speak of another recipient of the same report.
+def _keep_own(facts: RecipientFacts) -> RecipientFacts:
+    """Drop the replies that do not name him.
 
-    The report's recipients are given as spelled, by their lower-case form.
+    Actually, nullmailer writes the first refusal beside every recipient, whoever was refused.
     """
-    # Actually, nullmailer writes the first refusal beside every recipient, whoever was refused.
-    shared = any(_NULLMAILER in text.text for text in texts)
-    own = {facts.final_recipient, facts.original_recipient}
-
-    def is_own(reply: Reply) -> bool:
-        told = {name.lower() for name in find_addresses(reply.text)}
-        if any(spellings[name] - own for name in told & spellings.keys()):
-            return False
-        return not shared or (facts.recipient or "").lower() in told
-
-    kept = tuple(filter(is_own, facts.replies))
+    own = {name.lower() for name in (facts.final_recipient, facts.original_recipient) if name}
+    kept = tuple(
+        reply
+        for reply in facts.replies
+        if any(name.lower() in own for name in find_addresses(reply.text))
+    )
     if facts.replies and not kept:
         # The Status was read from the same words.
         return replace(facts, replies=(), smtp_code=None, status=None)
@@ -203,21 +210,19 @@ def read_nameless(status: StatusPart, texts: Sequence[HumanText]) -> tuple[Recip
     groups = [*status.groups, *((number, status.about_message) for number in status.parts[:1])]
     for number, group in groups:
         if any(name in group for name in _OUTCOME_FIELDS):
-            return (_read_recipient(number, group, texts, only=True),)
+            told = _Told(texts, Comparer(), frozenset(), only=True)
+            return (_read_recipient(number, group, told),)
     return ()
 
 
-def _read_recipient(
-    number: int, group: Fields, texts: Sequence[HumanText], *, only: bool
-) -> RecipientFacts:
+def _read_recipient(number: int, group: Fields, told: _Told) -> RecipientFacts:
     final, original = _read_addresses(group)
     if original is None:
-        original = _find_original(final, texts)
+        original = _find_original(final, told.texts)
     status = parse_status(group.first("status") or "")
     remote = parse_host(group.first("remote-mta") or "")
     addresses = {address.lower() for address in (final, original) if address}
-    told = _read_own_replies(number, group, remote)
-    replies = _gather(told, texts, addresses, remote, only=only)
+    replies = _gather(_read_own_replies(number, group, remote), told, addresses, remote)
     action = _read_action(group, status)
     if action is Action.DELAYED and any(reply.text == _EXPIRED for reply in replies):
         # Actually, OpenSMTPD calls a message delayed that it has dropped from its queue.
@@ -253,7 +258,10 @@ def _find_original(final: str | None, texts: Sequence[HumanText]) -> str | None:
         return None
     name = final.lower()
     passages = (passage for text in texts for passage in text.find_passages({name}))
-    return next((passage.original for passage in passages if passage.original), None)
+    return next(
+        (each.original for each in passages if each.original and each.address.lower() == name),
+        None,
+    )
 
 
 def _read_action(group: Fields, status: str | None) -> Action | None:
@@ -276,30 +284,33 @@ def _read_own_replies(number: int, group: Fields, remote: str | None) -> list[Re
 
 
 def _gather(
-    told: Sequence[Reply],
-    texts: Sequence[HumanText],
-    addresses: set[str],
-    remote: str | None,
-    *,
-    only: bool,
+    own: Sequence[Reply], told: _Told, addresses: set[str], remote: str | None
 ) -> tuple[Reply, ...]:
-    """Order all replies on one recipient, the most decisive first."""
+    """Order all replies on one recipient, the most decisive first; `own` are of his own fields."""
+    texts, only = told.texts, told.only
     every = (reply for text in texts for reply in text.find_named(addresses))
     named = list(islice(every, MAX_REPLIES))
-    answers = [reply for text in texts for reply in text.find_unnamed(remote, only=only)]
-    speaking = [reply for reply in told if says_something(reply.text)]
-    mute = [reply for reply in told if not says_something(reply.text)]
+    answers = [
+        reply
+        for text in texts
+        for reply in text.find_unnamed(remote, only=only)
+        if only or not _names_another(reply, addresses, told)
+    ]
+    speaking = [reply for reply in own if told.comparer.says_something(reply.text)]
+    mute = [reply for reply in own if not told.comparer.says_something(reply.text)]
     if speaking:
-        begun = [] if answers else _find_begun(speaking[0], texts)
-        first = choose_fuller(speaking[0], [*answers, *named, *begun])
-        return without_repeats([first, *speaking[1:], *named])
-    heard = [reply for reply in (*named, *answers) if says_something(reply.text)]
+        words = told.comparer.squash(speaking[0].text)
+        begun = [] if answers else [each for text in texts for each in text.find_begun(words)]
+        first = choose_fuller(speaking[0], [*answers, *named, *begun], told.comparer)
+        return without_repeats([first, *speaking[1:], *named], told.comparer)
+    heard = [reply for reply in (*named, *answers) if told.comparer.says_something(reply.text)]
     if not heard and only:
         heard = [reply for text in texts for reply in text.find_words()]
-    kept = without_repeats([*heard, *mute])
+    kept = without_repeats([*heard, *mute], told.comparer)
     return (*kept, *(apart for text in texts for apart in text.find_seams(kept)))
 
 
-def _find_begun(reply: Reply, texts: Sequence[HumanText]) -> list[Reply]:
-    words = squash(reply.text)
-    return [begun for text in texts for begun in text.find_begun(words)]
+def _names_another(reply: Reply, own: set[str], told: _Told) -> bool:
+    """Tell whether a reply names other recipients of the report, and not him."""
+    named = told.comparer.find_names(reply.text)
+    return named.isdisjoint(own) and not named.isdisjoint(told.everybody)

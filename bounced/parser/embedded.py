@@ -7,7 +7,7 @@ import re
 
 from bounced.parser.headers import decode_words
 from bounced.parser.mime import Message, read_message
-from bounced.parser.signs import has_answer_title
+from bounced.parser.signs import has_forward_title, is_answer, is_from_system
 from bounced.parser.wording import DAEMON, DELAYED, FAILED_SUBJECT
 
 _ATTACHED = ("message/rfc822", "message/global")
@@ -18,7 +18,9 @@ _REPORT = re.compile(
 )
 _FORWARDED = re.compile(
     r"^.{0,60}(?:begin forwarded message|forwarded message|weitergeleitete nachricht"
-    r"|message transféré|mensaje reenviado|messaggio inoltrato|doorgestuurd bericht)",
+    r"|message transféré|mensaje reenviado|messaggio inoltrato|doorgestuurd bericht"
+    r"|mensagem encaminhada|wiadomość przekazana|пересылаемое сообщение|転送メッセージ"
+    r"|转发的邮件)",
     re.MULTILINE | re.IGNORECASE,
 )
 # What mail programs write over a mail that they forward as text, in the reader's language.
@@ -47,15 +49,26 @@ def find_forwarded(message: Message) -> Message | None:
 
     Its title and sender are those of a mail system; whether it reads as one is for others to say.
     """
-    if has_answer_title(message):
+    if _is_only_answer(message):
         return None
+    titled = has_forward_title(message)
     for part in message.parts:
-        inner = _find_inline(part.text) if part.content_type in _WRITTEN else None
+        inner = None
+        if part.content_type in _WRITTEN and (titled or _FORWARDED.search(part.text)):
+            inner = _find_inline(part.text)
         if part.content_type in _ATTACHED:
             inner = read_message(part.text.lstrip().encode("utf-8", "replace"))
         if inner and _comes_from_system(inner):
             return inner
     return None
+
+
+def _is_only_answer(message: Message) -> bool:
+    """Tell whether a person answers and forwards nothing: what he quotes is no news to us.
+
+    Actually, mail programs write In-Reply-To over a forward, too, and Exchange over its reports.
+    """
+    return is_answer(message) and not (has_forward_title(message) or is_from_system(message))
 
 
 def _comes_from_system(inner: Message) -> bool:
@@ -99,6 +112,8 @@ def _read_head(lines: list[str], number: int) -> tuple[str | None, int]:
 
 def find_embedded(message: Message) -> Message | None:
     """Return the report that `message` holds as a whole, or None; total."""
+    if _is_only_answer(message):
+        return None
     for part in message.parts:
         attached = part.content_type in _ATTACHED
         found = _REPORT.search(part.text)

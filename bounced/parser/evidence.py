@@ -3,12 +3,20 @@
 RFC 5321 §4.2.1 (multi-line replies), RFC 3464 §2.3.6 (Diagnostic-Code).
 """
 
+import operator
 import re
 from collections.abc import Iterable
 from dataclasses import replace
+from functools import lru_cache
 
 from bounced.model import Reply
-from bounced.parser.fields import find_code, parse_leading_code, parse_status, parse_typed
+from bounced.parser.fields import (
+    find_addresses,
+    find_code,
+    parse_leading_code,
+    parse_status,
+    parse_typed,
+)
 from bounced.parser.text import join_spaces, squash
 from bounced.parser.wording import ADVICE
 from bounced.parser.wrapping import unwrap
@@ -29,6 +37,20 @@ _SEAM = re.compile(r"([a-zà-ÿ.!?:;,)>\]])([A-ZÀ-Þ])")
 _MIN_LETTERS = 3
 _MIN_TAIL = 10
 """Letters by which another text must go on before it counts as fuller."""
+_MAX_REMEMBERED = 2_000
+
+
+class Comparer:
+    """Compares the replies of one report, and looks at each text and each pair but once.
+
+    Many recipients may share the same few replies.
+    """
+
+    def __init__(self) -> None:
+        self.squash = lru_cache(_MAX_REMEMBERED)(squash)
+        self.holds = lru_cache(10 * _MAX_REMEMBERED)(operator.contains)
+        self.says_something = lru_cache(_MAX_REMEMBERED)(says_something)
+        self.find_names = lru_cache(_MAX_REMEMBERED)(_find_names)
 
 
 def make_reply(
@@ -129,15 +151,23 @@ def find_server_words(text: str) -> tuple[int, str] | None:
     return match.start(1), text[match.start(1) : end if end >= 0 else len(text)]
 
 
-def choose_fuller(first: Reply, others: Iterable[Reply]) -> Reply:
+def _find_names(text: str) -> frozenset[str]:
+    """Return the lower-case addresses of a text."""
+    return frozenset(address.lower() for address in find_addresses(text))
+
+
+def choose_fuller(
+    first: Reply, others: Iterable[Reply], comparer: Comparer | None = None
+) -> Reply:
     """Return the reply that holds the words of `first` and most more, completed by the rest."""
+    comparer = comparer or Comparer()
     best = first
-    short = squash(first.text)
+    short = comparer.squash(first.text)
     for other in others:
-        long = squash(other.text)
+        long = comparer.squash(other.text)
         if not long.startswith(short):
             continue
-        if len(long) > len(squash(best.text)) + _MIN_TAIL:
+        if len(long) > len(comparer.squash(best.text)) + _MIN_TAIL:
             best = replace(other, host=other.host or best.host)
         best = replace(
             best,
@@ -149,13 +179,16 @@ def choose_fuller(first: Reply, others: Iterable[Reply]) -> Reply:
     return best
 
 
-def without_repeats(replies: Iterable[Reply]) -> tuple[Reply, ...]:
+def without_repeats(
+    replies: Iterable[Reply], comparer: Comparer | None = None
+) -> tuple[Reply, ...]:
     """Keep each reply whose words no earlier one holds."""
+    comparer = comparer or Comparer()
     kept: list[Reply] = []
     seen: list[str] = []
     for reply in replies:
-        words = squash(reply.text)
-        if not any(words in earlier for earlier in seen):
+        words = comparer.squash(reply.text)
+        if not any(comparer.holds(earlier, words) for earlier in seen):
             kept.append(reply)
             seen.append(words)
     return tuple(kept)

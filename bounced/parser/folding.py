@@ -96,7 +96,7 @@ _BROKEN_UMLAUTS = (
     ("ã„", "ae"),
     ("ã–", "oe"),
 )
-_TOKEN = re.compile(rf"(?:(?!_)[{_SPACED}])+|[^\W_{_SPACED}]+")
+_ALONE = re.compile(f"[{_UNSPACED}]")
 _SPACE = re.compile(r"\s+")
 _WIDE_SPACE = re.compile(r"^\s+|\s{2,}")
 
@@ -127,6 +127,11 @@ def read_view(text: str) -> View:
     return View(fold(words), fold(" ".join(links)))
 
 
+def goes_on(letter: str) -> bool:
+    """Tell whether a word goes on in this letter; scripts without spaces begin anew anywhere."""
+    return letter.isalnum() and _ALONE.match(letter) is None
+
+
 def fold(text: str) -> str:
     """Return the comparison form of words: case, accents, quotes and white space levelled."""
     folded = text.casefold()[:MAX_TEXT_CHARS]
@@ -135,11 +140,6 @@ def fold(text: str) -> str:
             folded = folded.replace(broken, umlaut)
         folded = folded.translate(_PLAIN)
     return " ".join(folded.split())
-
-
-def split_tokens(text: str) -> list[str]:
-    """Return the single words of a folded text in order."""
-    return _TOKEN.findall(text)
 
 
 def _find_lengths() -> dict[str, int]:

@@ -24,6 +24,8 @@ _MAX_LABEL = 200
 """Characters before an address in which its label is looked for; a line may hold thousands."""
 _MAX_SENTENCE = 4_000
 """Characters of a line in which it is looked for what failed."""
+_MAX_SENTENCES = 20_000
+"""Characters of all lines of a part in which it is looked for what failed."""
 
 _HELPER = re.compile(r"(?:postmaster|mailer-daemon|abuse|hostmaster|no-?reply)@", re.IGNORECASE)
 _HELP = re.compile(
@@ -179,25 +181,31 @@ def _find_labelled(text: str, own: set[str]) -> list[str]:
     A server's reply may name the sender or anybody: it is asked after the report's own words.
     """
     lines = text.split("\n")
-    found = [
-        (_REPLY_LINE.match(line) is not None, *named)
-        for number, line in enumerate(lines)
-        if "@" in line
-        for named in _name_in_line(line, lines[number - 1] if number else "", own)
-    ]
-    for replied, labelled in ((False, True), (True, True), (False, False), (True, False)):
-        names = [
-            name for in_reply, label, name in found if (in_reply, label) == (replied, labelled)
-        ]
+    found: list[tuple[bool, bool, str]] = []
+    left = _MAX_SENTENCES
+    for number, line in enumerate(lines):
+        if "@" not in line:
+            continue
+        replied = _REPLY_LINE.match(line) is not None
+        labelled, others = _name_in_line(line, own)
+        found += ((replied, True, name) for name in labelled)
+        if others and left > 0:
+            before = lines[number - 1] if number else ""
+            sentence = f"{before[-_MAX_SENTENCE:].strip()} {line[:_MAX_SENTENCE]}"
+            left -= len(sentence)
+            if FAILED.search(sentence):
+                found += ((replied, False, name) for name in others)
+    for order in ((False, True), (True, True), (False, False), (True, False)):
+        names = [name for in_reply, label, name in found if (in_reply, label) == order]
         if names:
             return names
     return []
 
 
-def _name_in_line(line: str, before: str, own: set[str]) -> list[tuple[bool, str]]:
-    """Return the addresses of a line that failed; with each, whether a label stands before it."""
+def _name_in_line(line: str, own: set[str]) -> tuple[list[str], list[str]]:
+    """Return the addresses of a line behind a label, and the others that may have failed."""
     if match := _SMTP_EQUALS.search(line):
-        return [(True, match[1])]
+        return [match[1]], []
     labelled: list[str] = []
     others: list[str] = []
     at = 0
@@ -210,10 +218,7 @@ def _name_in_line(line: str, before: str, own: set[str]) -> list[tuple[bool, str
             labelled.append(address)
         elif not (_QUOTED_HEADER.match(line) or _HELP.search(head)):
             others.append(address)
-    sentence = f"{before[-_MAX_SENTENCE:].strip()} {line[:_MAX_SENTENCE]}"
-    if others and not FAILED.search(sentence):
-        others = []
-    return [(True, address) for address in labelled] + [(False, address) for address in others]
+    return labelled, others
 
 
 def _describe(
@@ -247,6 +252,9 @@ def _describe(
 def _read_rest(text: HumanText, names: set[str], *, only: bool) -> list[Reply]:
     """Return what a text says where nothing stands beside the address: what follows, else all."""
     starts = [passage.line for passage in text.find_passages(names)]
+    if not starts and text.passages and not only:
+        # What stands beside the others is said of them.
+        return text.find_words(0, text.passages[0].line - 1)
     if not starts:
         return text.find_words()
     first = min(starts)

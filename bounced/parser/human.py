@@ -1,7 +1,9 @@
 """Holds a report's human-readable part and what it says of an address; total."""
 
+from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from itertools import islice
 
 from bounced.model import Reply
 from bounced.parser.evidence import (
@@ -26,6 +28,17 @@ _OPENSMTPD = "This is the MAILER-DAEMON, please DO NOT REPLY to this email."
 
 
 @dataclass(frozen=True, slots=True)
+class Answer:
+    """One exchange of a session transcript, read."""
+
+    reply: Reply
+    words: str
+    """Letters and digits of all that the server said, for comparison."""
+    named: bool
+    """Tells whether it was said to certain addresses."""
+
+
+@dataclass(frozen=True, slots=True)
 class HumanText:
     """One readable part, cut before the returned message if that is quoted in it."""
 
@@ -33,8 +46,12 @@ class HumanText:
     text: str
     passages: tuple[Passage, ...]
     by_address: Mapping[str, Sequence[Passage]]
-    """The passages by lower-case address."""
-    exchanges: tuple[Exchange, ...]
+    """The passages by lower-case address, and by that before redirection."""
+    answers: tuple[Answer, ...]
+    answers_by_address: Mapping[str, Sequence[Answer]]
+    answers_by_host: Mapping[str | None, Sequence[Answer]]
+    glued: bool
+    """Tells whether the server that wrote it joins the lines of a reply without a space."""
 
     def find_passages(self, addresses: Iterable[str]) -> list[Passage]:
         """Return the passages on any of these lower-case addresses."""
@@ -42,11 +59,8 @@ class HumanText:
 
     def find_named(self, addresses: set[str]) -> list[Reply]:
         """Return what the part says of these (lower-case) addresses, the server's words first."""
-        answers = [
-            self._read_exchange(exchange)
-            for exchange in self.exchanges
-            if any(address.lower() in addresses for address in exchange.addresses)
-        ]
+        told = (answer for name in addresses for answer in self.answers_by_address.get(name, ()))
+        answers = list(dict.fromkeys(answer.reply for answer in islice(told, MAX_REPLIES)))
         passages = self.find_passages(addresses)[:MAX_REPLIES]
         said = [drop_advice(read_passage(each.text, self._place(each.line))) for each in passages]
         added = [
@@ -54,11 +68,11 @@ class HumanText:
             for each in passages
             if (afterword := find_afterword(join_spaces(each.text)))
         ]
-        return [reply for reply in (*answers[:MAX_REPLIES], *said, *added) if reply is not None]
+        return [reply for reply in (*answers, *said, *added) if reply is not None]
 
     def find_seams(self, replies: Iterable[Reply]) -> list[Reply]:
         """Return the replies anew whose lines this part's server joined without a space."""
-        if _OPENSMTPD not in self.text:
+        if not self.glued:
             return []
         return [apart for reply in replies if (apart := split_glued(reply)) is not None]
 
@@ -67,13 +81,16 @@ class HumanText:
 
         `only` tells that the report speaks of one recipient, so that an unknown host is his.
         """
-        answers = [
-            self._read_exchange(exchange)
-            for exchange in self.exchanges
-            if (only or not exchange.addresses)
-            and _is_same_host(exchange.host, host, unknown=only)
-        ]
-        return [reply for reply in answers[:MAX_REPLIES] if reply is not None]
+        if only and host is None:
+            heard: Sequence[Answer] = self.answers
+        elif only:
+            heard = tuple(
+                a for a in self.answers if _fold_host(a.reply.host) in {None, _fold_host(host)}
+            )
+        else:
+            heard = self.answers_by_host.get(_fold_host(host), ()) if host else ()
+        answers = (answer.reply for answer in heard if only or not answer.named)
+        return list(islice(answers, MAX_REPLIES))
 
     def find_begun(self, words: str) -> list[Reply]:
         """Return the one reply to nobody in particular that begins with these words, if it is one.
@@ -82,18 +99,11 @@ class HumanText:
         not the name.
         """
         begun = [
-            exchange
-            for exchange in self.exchanges
-            if not exchange.addresses and squash(exchange.text).startswith(words)
+            answer
+            for answer in self.answers
+            if not answer.named and answer.words.startswith(words)
         ]
-        if len({exchange.text for exchange in begun}) != 1:
-            return []
-        reply = self._read_exchange(begun[0])
-        return [] if reply is None else [reply]
-
-    def _read_exchange(self, exchange: Exchange) -> Reply | None:
-        where = self._place(exchange.line)
-        return make_reply(exchange.text, where, host=exchange.host, command=exchange.command)
+        return [begun[0].reply] if len({answer.words for answer in begun}) == 1 else []
 
     def find_words(self, first: int = 0, end: int | None = None) -> list[Reply]:
         """Return what lines say that name nobody: from a server's reply on, then the whole.
@@ -115,10 +125,8 @@ class HumanText:
         return f"part {self.part}, line {line}"
 
 
-def _is_same_host(one: str | None, other: str | None, *, unknown: bool) -> bool:
-    if one is None or other is None:
-        return unknown
-    return one.lower().rstrip(".") == other.lower().rstrip(".")
+def _fold_host(host: str | None) -> str | None:
+    return host and host.lower().rstrip(".")
 
 
 def read_human_text(part: int, text: str) -> HumanText:
@@ -126,9 +134,38 @@ def read_human_text(part: int, text: str) -> HumanText:
     passages = tuple(find_passages(text))
     by_address: dict[str, list[Passage]] = {}
     for passage in passages:
-        by_address.setdefault(passage.address.lower(), []).append(passage)
-    exchanges = tuple(read_transcript(text)[:MAX_EXCHANGES])
-    return HumanText(part, text, passages, by_address, exchanges)
+        # Actually, Exim tells the address that it made of the recipient's, and of him only that.
+        for name in {each.lower() for each in (passage.address, passage.original) if each}:
+            by_address.setdefault(name, []).append(passage)
+    answers: list[Answer] = []
+    answers_by_address: defaultdict[str, list[Answer]] = defaultdict(list)
+    answers_by_host: defaultdict[str | None, list[Answer]] = defaultdict(list)
+    for exchange in read_transcript(text)[:MAX_EXCHANGES]:
+        answer = _read_exchange(part, exchange)
+        if answer is None:
+            continue
+        answers.append(answer)
+        answers_by_host[_fold_host(exchange.host)].append(answer)
+        for address in {each.lower() for each in exchange.addresses}:
+            answers_by_address[address].append(answer)
+    return HumanText(
+        part,
+        text,
+        passages,
+        by_address,
+        tuple(answers),
+        dict(answers_by_address),
+        dict(answers_by_host),
+        _OPENSMTPD in text,
+    )
+
+
+def _read_exchange(part: int, exchange: Exchange) -> Answer | None:
+    where = f"part {part}, line {exchange.line}"
+    reply = make_reply(exchange.text, where, host=exchange.host, command=exchange.command)
+    if reply is None:
+        return None
+    return Answer(reply, squash(exchange.text), named=bool(exchange.addresses))
 
 
 def find_human_texts(message: Message, without: Sequence[int] = ()) -> list[tuple[int, str]]:

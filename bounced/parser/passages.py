@@ -29,7 +29,8 @@ _ORIGIN = re.compile(
 )
 _REPLY = re.compile(r"[245]\d\d-")
 _CLOSING = re.compile(r"^['\">\])]*(?:<mailto:[^>]{0,320}>)?[ \t:;,]*(?:\.\.\. ?)?")
-_DIALOGUE = (">>>", "<<<", "... while talking")
+# A dialogue, and what Exim delivered to a program or file, end what is said of an address.
+_OTHERS = (">>>", "<<<", "... while talking", "pipe to |", "save to /")
 _MUTE = re.compile(r"[\W_]*$")
 
 
@@ -114,7 +115,7 @@ def _read_passage(lines: Sequence[str], number: int, match: re.Match[str], end: 
     if match.re is _SENTENCE:
         said, first = [], number + 2
     for line in lines[first : min(end, number + MAX_PASSAGE_LINES)]:
-        if not line.strip() or line.lstrip().startswith(_DIALOGUE):
+        if not line.strip() or line.lstrip().startswith(_OTHERS):
             break
         said.append(line)
     text = "\n".join(said)

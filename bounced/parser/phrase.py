@@ -13,7 +13,7 @@ from typing import NamedTuple, Protocol
 
 import ahocorasick
 
-from bounced.parser.folding import fold
+from bounced.parser.folding import fold, goes_on
 
 _WORD_EDGE = re.compile(r"[a-z0-9а-яё]")
 _TELLING = re.compile(r"[^\W_]+(?![^\W_]|\*)|[^\W_]{3}|[^\x00-\x7f]")
@@ -39,8 +39,8 @@ class Phrase(NamedTuple):
     def stands_in(self, words: str, start: int, end: int) -> bool:
         """Tell whether the phrase's text, found at this stretch, is whole words there."""
         return not (
-            (self.head and start > 0 and words[start - 1].isalnum())
-            or (self.tail and end < len(words) and words[end].isalnum())
+            (self.head and start > 0 and goes_on(words[start - 1]))
+            or (self.tail and end < len(words) and goes_on(words[end]))
         )
 
 

@@ -16,7 +16,7 @@ from bounced.parser.fields import (
 from bounced.parser.headers import Fields, decode_words, read_fields
 from bounced.parser.mime import Message
 from bounced.parser.signs import is_answer
-from bounced.parser.wording import ABSENT, ACKNOWLEDGED, AUTO_SUBJECT, DAEMON
+from bounced.parser.wording import ABSENT, ACKNOWLEDGED, AUTO_SUBJECT, AUTOMATIC, DAEMON
 
 _DISPOSITION_TYPES = (
     "message/disposition-notification",
@@ -99,8 +99,11 @@ def says_absent(message: Message) -> bool:
     """Tell whether a person says that he is away: such a mail says of nobody that it failed."""
     if DAEMON.search(decode_words(message.fields.first("from") or "")):
         return False
-    words = next((part.text for part in message.parts if part.text.strip()), "")
-    return ABSENT.search(f"{message.subject()}\n{words[:_MAX_WORDS]}") is not None
+    return ABSENT.search(f"{message.subject()}\n{_read_words(message)}") is not None
+
+
+def _read_words(message: Message) -> str:
+    return next((part.text for part in message.parts if part.text.strip()), "")[:_MAX_WORDS]
 
 
 def answers_by_machine(message: Message) -> bool:
@@ -118,6 +121,7 @@ def answers_by_machine(message: Message) -> bool:
         or (fields.first("precedence") or "").strip().lower() in _BULK
         or any(name in fields for name in _MACHINE_HEADERS)
         or nobody
+        or AUTOMATIC.search(_read_words(message)) is not None
     )
     said = ACKNOWLEDGED.search(message.subject()) is not None or says_absent(message)
     # No person answers from the null path.

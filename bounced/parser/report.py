@@ -42,7 +42,7 @@ from bounced.parser.returned import (
     find_returned_fields,
     read_returned,
 )
-from bounced.parser.signs import is_bounce, is_from_system
+from bounced.parser.signs import is_bounce, is_from_system, is_sent_to_many
 from bounced.parser.text import join_spaces
 
 __all__ = ["HeaderNames", "read_report"]
@@ -99,6 +99,9 @@ def _names_anyone(report: Report) -> bool:
 def _read_whole(message: Message, names: HeaderNames) -> Report:
     fields = find_returned_fields(message)
     status = find_status(message)
+    if status is not None and status.around and is_sent_to_many(message):
+        # A newsletter shows in its text what a report looks like.
+        status = None
     texts: list[HumanText] = []
     for part, text in find_human_texts(message, without=status.parts if status else ()):
         if status is not None and status.groups and fields is not None:

@@ -30,6 +30,10 @@ class Stage(StrEnum):
 
 STAGES = tuple(Stage)
 
+MAX_PATTERN_CHARS = 2048
+"""So far into the words a pattern looks. Phrases cost the same however many they are, patterns add
+up; in no reply seen did one match behind the 512th character."""
+
 
 @dataclass(frozen=True, slots=True)
 class Example:
@@ -107,7 +111,7 @@ class Rule:
             span = _join(span, words[phrase])
         if self.pattern is None:
             return span
-        shaped = self.pattern.search(findings.view.words)
+        shaped = self.pattern.search(findings.view.words, 0, MAX_PATTERN_CHARS)
         return Span(*shaped.span()) if shaped else None
 
     def match_host(self, hosts: Iterable[str]) -> bool:

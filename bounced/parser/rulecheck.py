@@ -11,10 +11,12 @@ from dataclasses import dataclass
 
 from bounced.model import Action, Category, RecipientFacts, Reply
 from bounced.parser.classify import Explanation, explain
-from bounced.parser.folding import View
+from bounced.parser.folding import View, read_view
 from bounced.parser.phrase import Phrase, Span
 from bounced.parser.rule import Example, Findings, Rule, RuleSet
 from bounced.parser.ruleset import Fault
+
+_NONE = "none of its phrases stands in it"
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,12 +44,13 @@ def check_rules(rules: RuleSet, files: Collection[str] | None = None) -> list[Fa
     for place, rule in enumerate(rules.rules):
         if files is not None and rule.file not in files:
             continue
+        faults.extend(_find_dead_phrases(rule))
         faults.extend(_check_examples(rule, rules))
         shade = _find_shade(rule, rules.rules[:place], rules)
         if shade:
             why = (
                 f"can never win: {shade.id} ({shade.file}) stands before it and takes every text "
-                "that it matches; put it before that one, or narrow that one"
+                f"that it matches; {_mend_shade(rule, shade)}"
             )
             faults.append(Fault(rule.file, rule.id, None, why))
     return faults
@@ -94,15 +97,69 @@ def build_facts(example: Example) -> RecipientFacts:
     )
 
 
+def _find_dead_phrases(rule: Rule) -> Iterator[Fault]:
+    """Yield the phrases that hold what no text holds when it is read as words."""
+    keys = {"words": rule.words, "beside": rule.beside, "all": rule.all, "unless": rule.unless}
+    for key, phrases in keys.items():
+        for phrase in sorted(phrases):
+            goes_on = phrase.text if phrase.tail else f"{phrase.text}x"
+            read = read_view(goes_on).words
+            if read != goes_on:
+                instead = f"write {read!r}" if read else "use status or codes"
+                why = (
+                    f"{phrase.text!r} cannot match: codes are left out of the words, addresses, "
+                    f"hosts and URLs are masked; {instead}"
+                )
+                yield Fault(rule.file, rule.id, key, why)
+
+
 def _check_examples(rule: Rule, rules: RuleSet) -> Iterator[Fault]:
     for example in rule.examples:
         told = explain(build_facts(example), rules)
         if told.verdict.rule == rule.id:
             continue
-        winner = told.verdict.rule or "no rule"
-        lost = next((each.lost for each in told.candidates if each.rule == rule.id), None)
-        why = lost or "its own keys do not agree; mend the example, or the keys"
-        yield Fault(rule.file, rule.id, "examples", f"{example.text!r} is won by {winner}: {why}")
+        candidate = next((each for each in told.candidates if each.rule == rule.id), None)
+        if candidate is not None:
+            winner = told.verdict.rule or "no rule"
+            why = f"is won by {winner}: {candidate.lost}"
+        else:
+            why = f"is not matched by its own rule: {_find_disagreement(rule, example, rules)}"
+        yield Fault(rule.file, rule.id, "examples", f"{example.text!r} {why}")
+
+
+def _find_disagreement(rule: Rule, example: Example, rules: RuleSet) -> str:
+    """Return the first key of a rule that does not agree with its own example, and the mend."""
+    for key, agrees, beside in (
+        ("hosts", rule.match_host([example.host.lower()] if example.host else []), "host"),
+        ("commands", not rule.commands or example.command in rule.commands, "command"),
+        ("codes", not rule.codes or example.smtp_code in rule.codes, "smtp_code"),
+        ("status", rule.match_status(example.status), "status"),
+    ):
+        if not agrees:
+            has = getattr(example, beside) or "none"
+            return f"{key}: its {beside} is {has}; write a table, {{text = ..., {beside} = ...}}"
+    findings = rules.find_phrases(read_view(example.text))
+    words, links = findings.words.keys(), findings.links.keys()
+    absent = sorted(phrase.text for phrase in rule.all - words)
+    unwanted = sorted(phrase.text for phrase in rule.unless & words)
+    for key, agrees, why in (
+        ("words", rule.bare or bool(rule.words & words or rule.links & links), _NONE),
+        ("beside", not rule.beside or bool(rule.beside & words), _NONE),
+        ("all", not absent, f"{absent[:1]} does not stand in it"),
+        ("unless", not unwanted, f"{unwanted[:1]} stands in it"),
+    ):
+        if not agrees:
+            named = key if key != "words" or rule.words else "links"
+            return f"{named}: {why}; mend the example, or the key"
+    return "pattern: it is found nowhere in the words; mend the example, or the key"
+
+
+def _mend_shade(rule: Rule, shade: Rule) -> str:
+    if shade.stage is not rule.stage:
+        return f'put it into a file with stage = "{shade.stage}", or choose other words'
+    if shade.file != rule.file:
+        return "give its file a name that sorts before that one, or choose other words"
+    return "put it before that one, or narrow that one"
 
 
 def _find_pairs(

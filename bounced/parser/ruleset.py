@@ -8,10 +8,12 @@ from __future__ import annotations
 
 import re
 import tomllib
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from difflib import get_close_matches
 from enum import StrEnum
+from functools import partial
 from typing import NoReturn, TypeVar
 
 from bounced.model import REASONS, Category, Reason, RuleError
@@ -27,17 +29,18 @@ _MAX_PATTERN_CHARS = 600
 
 _FILE_KEYS = ("stage", "rule")
 _NEEDED_KEYS = ("id", "category", "reason", "source", "examples")
-_TEXT_KEYS = ("words", "links", "beside", "all", "unless", "hosts", "status", "commands")
-_RULE_KEYS = (*_NEEDED_KEYS, *_TEXT_KEYS, "codes", "pattern")
+_PHRASE_KEYS = ("words", "links", "beside", "all", "unless")
+_RULE_KEYS = (*_NEEDED_KEYS, *_PHRASE_KEYS, "hosts", "status", "commands", "codes", "pattern")
 _EXAMPLE_KEYS = ("text", "host", "status", "smtp_code", "command")
 _CONDITIONS = ("words", "links", "all", "status", "codes")
 
 _ID = re.compile(r"[a-z0-9]+(?:[-.][a-z0-9]+)*")
 _STATUS = re.compile(r"[245](?:\.\d{1,3}){2}|[245]\.(?:\d{1,3}\.)?\*")
-_COMMANDS = frozenset(
+COMMANDS = frozenset(
     {"CONNECT", "EHLO", "HELO", "LHLO", "STARTTLS", "AUTH"} | {"MAIL FROM", "RCPT TO", "DATA"}
 )
-_LOWEST_CODE, _HIGHEST_CODE = 200, 599
+"""What a reply may answer, for `commands` and for whoever tries a text."""
+LOWEST_CODE, HIGHEST_CODE = 200, 599
 
 _QUANTIFIER = re.compile(
     r"\\.|\[\^?\]?(?:\\.|[^\]\\])*\]|(?P<endless>[*+]|\{\d*,\})|(?P<counted>\)?\{\d*,?(\d*)\})"
@@ -64,7 +67,7 @@ class Fault:
 
 
 class TableError(RuleError):
-    """Rule tables that cannot be used; tells the first fault of each rule."""
+    """Rule tables that cannot be used; tells the first fault of each key."""
 
     def __init__(self, faults: Sequence[Fault]) -> None:
         super().__init__("\n".join(map(str, faults)))
@@ -76,19 +79,22 @@ def parse_rules(files: Mapping[str, str]) -> RuleSet:
 
     A site's own files stand before ours. Raises TableError, which names file, rule, key and mend.
     """
-    rules: list[Rule] = []
     faults: list[Fault] = []
-    seen: dict[str, str] = {}
-    for name, text in files.items():
-        for rule in _parse_file(name, text, faults):
-            if rule.id in seen:
-                why = f"already used in {seen[rule.id]}; choose another"
-                faults.append(Fault(name, rule.id, "id", why))
-            seen[rule.id] = name
-            rules.append(rule)
+    rules = [rule for name, text in files.items() for rule in _parse_file(name, text, faults)]
+    faults.extend(_find_repeats(rules))
     if faults:
         raise TableError(faults)
     return compile_rules(rules)
+
+
+def _find_repeats(rules: Iterable[Rule]) -> Iterator[Fault]:
+    """Yield the ids that are used again; the earlier file is at fault, since ours stand last."""
+    seen: dict[str, str] = {}
+    for rule in rules:
+        if rule.id in seen:
+            where = "again in this file" if seen[rule.id] == rule.file else f"in {rule.file} too"
+            yield Fault(seen[rule.id], rule.id, "id", f"used {where}; choose another")
+        seen[rule.id] = rule.file
 
 
 def _refuse(file: str, rule: str, key: str, why: str) -> NoReturn:
@@ -97,41 +103,59 @@ def _refuse(file: str, rule: str, key: str, why: str) -> NoReturn:
 
 def _parse_file(name: str, text: str, faults: list[Fault]) -> list[Rule]:
     """Return the sound rules of a file, and add what is wrong to the faults."""
-    rules = []
-    try:
-        stage, rows = _read_table(name, text)
-    except TableError as error:
-        faults.extend(error.faults)
-        return []
-    for number, row in enumerate(rows, 1):
-        try:
-            rules.append(_RuleReader(name, number, row).read(stage))
-        except TableError as error:
-            faults.extend(error.faults)
-    return rules
-
-
-def _read_table(name: str, text: str) -> tuple[Stage, list[Mapping[str, object]]]:
     try:
         table = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
-        raise TableError([Fault(name, None, None, f"not TOML: {error}")]) from None
-    _check_keys(name, "", table, _FILE_KEYS)
-    if "stage" not in table:
-        _refuse(name, "", "stage", f"missing; one of {', '.join(STAGES)}")
-    stage = _choose(name, "", "stage", table["stage"], Stage)
+        faults.append(Fault(name, None, None, f"not TOML: {error}"))
+        return []
+    faults.extend(_find_misnamed(name, "", table, _FILE_KEYS, ("stage",)))
+    stage = Stage.CODE  # read on, so that the rules' own mistakes are told too
+    rules = []
+    with _collect(faults):
+        if "stage" in table:
+            stage = _choose(name, "", "stage", table["stage"], Stage)
+    with _collect(faults):
+        for number, row in enumerate(_list_rows(name, table), 1):
+            with _collect(faults):
+                rules.append(_RuleReader(name, number, row).read(stage))
+    return rules
+
+
+@contextmanager
+def _collect(faults: list[Fault]) -> Iterator[None]:
+    """Go on behind a mistake, and add it to the faults."""
+    try:
+        yield
+    except TableError as error:
+        faults.extend(error.faults)
+
+
+def _list_rows(name: str, table: Mapping[str, object]) -> list[Mapping[str, object]]:
     rows = table.get("rule", [])
     if not isinstance(rows, list) or not all(isinstance(row, dict) for row in rows):
         _refuse(name, "", "rule", "must be tables; write [[rule]] above each")
-    return stage, rows
+    return rows
 
 
-def _check_keys(file: str, rule: str, table: Mapping[str, object], known: tuple[str, ...]) -> None:
+def _find_misnamed(
+    file: str,
+    rule: str,
+    table: Mapping[str, object],
+    known: Sequence[str],
+    needed: Sequence[str] = (),
+) -> Iterator[Fault]:
+    """Yield unknown keys, and needed ones that are missing; a key misspelt is one mistake."""
+    mended = set()
     for key in table:
         if key not in known:
             near = get_close_matches(key, known, 1)
+            mended.update(near)
             mend = f"did you mean {near[0]}?" if near else f"known are {', '.join(known)}"
-            _refuse(file, rule, key, f"unknown key; {mend}")
+            yield Fault(file, rule or None, key, f"unknown key; {mend}")
+    for key in needed:
+        if not table.get(key) and key not in mended:
+            choice = f"; one of {', '.join(STAGES)}" if key == "stage" else ""
+            yield Fault(file, rule or None, key, f"missing{choice}")
 
 
 def _choose(file: str, rule: str, key: str, value: object, kind: type[_Choice]) -> _Choice:
@@ -153,20 +177,20 @@ class _RuleReader:
         self.rule = f"number {number}"
 
     def read(self, stage: Stage) -> Rule:
-        """Return the rule; raises RuleError."""
-        identity = self._text("id") if "id" in self.table else ""
-        if identity and not _ID.fullmatch(identity):
-            self._refuse("id", f"{identity!r} must be lower-case words joined by hyphens")
-        self.rule = identity or self.rule
-        _check_keys(self.file, self.rule, self.table, _RULE_KEYS)
-        for key in _NEEDED_KEYS:
-            if not self.table.get(key):
-                self._refuse(key, "missing")
-        if not any(self.table.get(key) for key in _CONDITIONS):
-            self._refuse("words", f"a rule needs one of {', '.join(_CONDITIONS)}")
-        category = _choose(self.file, self.rule, "category", self.table["category"], Category)
+        """Return the rule; raises TableError with the first mistake of each key."""
+        with suppress(TableError):  # without an id it is named by its number
+            self.rule = self._id()
+        faults = list(_find_misnamed(self.file, self.rule, self.table, _RULE_KEYS, _NEEDED_KEYS))
+        if not faults:
+            with _collect(faults):
+                return self._read(stage)
+        raise TableError([*faults, *self._find_more(faults)])
+
+    def _read(self, stage: Stage) -> Rule:
+        self._need_condition()
+        category = self._category()
         return Rule(
-            id=identity,
+            id=self._id(),
             file=self.file,
             stage=stage,
             category=category,
@@ -184,6 +208,43 @@ class _RuleReader:
             codes=self._codes(),
             commands=self._commands(),
         )
+
+    def _find_more(self, told: Sequence[Fault]) -> list[Fault]:
+        """Return what else is wrong; each key is read once more, alone."""
+        category = next((each for each in Category if each == self.table.get("category")), None)
+        readers: dict[str, Callable[[], object]] = {
+            "id": self._id,
+            "category": self._category,
+            "reason": lambda: self._reason(category),
+            "source": lambda: self._text("source"),
+            "examples": self._examples,
+            **{key: partial(self._phrases, key) for key in _PHRASE_KEYS},
+            "pattern": self._pattern,
+            "hosts": lambda: self._texts("hosts"),
+            "status": self._statuses,
+            "codes": self._codes,
+            "commands": self._commands,
+        }
+        found: list[Fault] = []
+        for key, read in readers.items():
+            if key in self.table:
+                with _collect(found):
+                    read()
+        known = set(told)
+        return [fault for fault in dict.fromkeys(found) if fault not in known]
+
+    def _need_condition(self) -> None:
+        if not any(self.table.get(key) for key in _CONDITIONS):
+            self._refuse("words", f"a rule needs one of {', '.join(_CONDITIONS)}")
+
+    def _id(self) -> str:
+        identity = self._text("id") if "id" in self.table else ""
+        if identity and not _ID.fullmatch(identity):
+            self._refuse("id", f"{identity!r} must be lower-case words joined by hyphens")
+        return identity or self.rule
+
+    def _category(self) -> Category:
+        return _choose(self.file, self.rule, "category", self.table["category"], Category)
 
     def _refuse(self, key: str, why: str) -> NoReturn:
         _refuse(self.file, self.rule, key, why)
@@ -203,9 +264,9 @@ class _RuleReader:
                 self._refuse(key, f"{entry!r} must be a text that is not empty")
         return value
 
-    def _reason(self, category: Category) -> Reason:
+    def _reason(self, category: Category | None) -> Reason:
         reason = _choose(self.file, self.rule, "reason", self.table["reason"], Reason)
-        fitting = REASONS[category]
+        fitting = REASONS[category] if category else tuple(Reason)
         if reason not in fitting:
             self._refuse("reason", f"{reason} is not of {category}; one of {', '.join(fitting)}")
         return reason
@@ -232,14 +293,14 @@ class _RuleReader:
         if not isinstance(codes, list):
             self._refuse("codes", "must be a list of numbers, such as [550, 554]")
         for code in codes:
-            if type(code) is not int or not _LOWEST_CODE <= code <= _HIGHEST_CODE:
+            if type(code) is not int or not LOWEST_CODE <= code <= HIGHEST_CODE:
                 self._refuse("codes", f"{code!r} is no reply code; write a number 200 to 599")
         return frozenset(codes)
 
     def _commands(self) -> frozenset[str]:
         for command in self._texts("commands"):
-            if command not in _COMMANDS:
-                known = ", ".join(sorted(_COMMANDS))
+            if command not in COMMANDS:
+                known = ", ".join(sorted(COMMANDS))
                 self._refuse("commands", f"{command!r} is no command; one of {known}")
         return frozenset(self._texts("commands"))
 
@@ -292,7 +353,9 @@ class _RuleReader:
         table = {"text": example} if isinstance(example, str) else example
         if not isinstance(table, dict):
             self._refuse("examples", f"{example!r} must be a text or a table with text")
-        _check_keys(self.file, self.rule, table, _EXAMPLE_KEYS)
+        misnamed = list(_find_misnamed(self.file, self.rule, table, _EXAMPLE_KEYS))
+        if misnamed:
+            raise TableError(misnamed)
         texts = {key: table.get(key) for key in ("text", "host", "status", "command")}
         for key, value in texts.items():
             if not isinstance(value, str | None):

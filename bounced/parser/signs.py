@@ -81,9 +81,21 @@ def has_answer_title(message: Message) -> bool:
     return _ANSWER.match(message.subject()) is not None
 
 
+def has_forward_title(message: Message) -> bool:
+    """Tell whether the title begins as mail programs begin that of a forwarded mail."""
+    return _FORWARD.match(message.subject()) is not None
+
+
+def is_sent_to_many(message: Message) -> bool:
+    """Tell whether it is a newsletter or a list's mail, which no mail system wrote."""
+    marked = "list-unsubscribe" in message.fields or "list-id" in message.fields
+    named = DAEMON.search(decode_words(message.fields.first("from") or "")) is not None
+    return marked and not named and not is_from_system(message)
+
+
 def _is_first_hand(message: Message) -> bool:
     """Tell whether nobody answers or forwards a bounce here."""
-    forwarded = _FORWARD.match(message.subject()) is not None or "user-agent" in message.fields
+    forwarded = has_forward_title(message) or "user-agent" in message.fields
     return not forwarded and not is_answer(message)
 
 

@@ -97,7 +97,10 @@ _DELAYED = (
     r"delivery (?:is |has been |was )?(?:temporarily )?(?:delayed|deferred|suspended)",
     r"(?:mail|message|delivery)[^.\n]{0,40} (?:delayed|deferred)\b",
     r"notification \(delay\)|delayed (?:mail|delivery)",
-    r"verzögert\w*|verzögerung|noch nicht (?:zugestellt|ausgeliefert)|weitere zustellversuche",
+    r"still (?:queued|in (?:the )?(?:retry )?queue)",
+    r"verzögert\w*|verzögerung|(?:noch|bisher|bislang) nicht (?:zugestellt|ausgeliefert)",
+    r"weitere zustellversuche|(?:noch|weiterhin) in der (?:wiederholungs-?)?warteschlange",
+    r"müssen[^.\n]{0,40} nicht (?:erneut|noch ?mals|noch einmal) (?:ver)?senden",
     r"(?:remise|livraison) (?:différée|retardée)",
     # French
     r"n'a(?:yant)? pas encore (?:pu être |été )?(?:remis|distribu|livr|délivr|envoy|achemin)\w*",
@@ -169,7 +172,8 @@ _DAEMON = (
     r"mail(?:er)?-?daemon|post-?_?master|mdaemon|mail[ ._-]?deliver[yr]?[ ._-]?(?:sub)?system",
     r"(?:mail )?system ?administrator|mail administrator|delivery[ ._-](?:sub)?system",
     r"mail system|jetmail|smtp_mail_service|antivirus[\w_]*gateway|sysadmin|microsoft outlook",
-    r"mail server",
+    # Shops and people have a mail server in their name, too.
+    r"^[\s\"']*mail ?server[\s\"']*(?:<|$)",
 )
 DAEMON = re.compile("|".join(_DAEMON), re.IGNORECASE)
 """Who reports: mail systems under their usual names."""
@@ -187,6 +191,8 @@ _AUTO_SUBJECT = (
     r"automatyczna odpowiedz|odpowiedz automatyczna|autoodpowiedz|poza biurem|nieobecnosc",
     r"resposta automatica|ausencia|fora do escritorio",
     r"自動(?:応答|返信|回复|回覆|答复)|自动(?:回复|答复|应答)|不在(?:通知|のお知らせ|です)|外出(?:中|通知)|休假",
+    r"nicht mehr (?:im unternehmen|in der firma)\b",
+    r"otomatik (?:yan[iı]t|cevap)|ofis d[iı]s[iı]nda|izindeyim|y[iı]ll[iı]k izin",
     r"автоматическии ответ|автоответ|вне офиса|нет на месте|я в отпуске",
 )
 AUTO_SUBJECT = re.compile("|".join(_AUTO_SUBJECT))
@@ -202,6 +208,7 @@ _ABSENT = (
     r"fuera de (?:la )?oficina|de vacaciones|ausente|fuori (?:sede|ufficio)|in ferie|assente",
     r"(?:met|op) (?:vakantie|verlof)|afwezig|niet aanwezig|na urlopie|nieobecn|poza biurem",
     r"de férias|fora do escritório|de licença|в отпуске|отсутству\w*|вне офиса",
+    r"izindeyim|ofis(?:te)? (?:dışında|değilim)",
     r"休暇|不在|外出(?:して|中)|休假|不在办公室|不在辦公室",
 )
 ABSENT = re.compile("|".join(_ABSENT), re.IGNORECASE)
@@ -221,6 +228,17 @@ _ACKNOWLEDGED = (
 )
 ACKNOWLEDGED = re.compile("|".join(_ACKNOWLEDGED), re.IGNORECASE)
 """Titles of the answer that a ticket system gives; people write such titles, too."""
+
+_AUTOMATIC = (
+    r"automatisch (?:erzeugt|erstellt|generiert|versandt|versendet|verschickt|gesendet)\w*",
+    r"(?:this is an |an )?automat(?:ed|ic|ically generated) (?:e-?mail|message|reply|response)",
+    r"(?:message|courriel|e-?mail|réponse) (?:est |a été )?(?:envoyée? |générée? )?automatique",
+    r"(?:mensaje|correo|respuesta) (?:generad[oa] )?automátic|(?:messaggio|risposta) automatic",
+    r"automatisch (?:gegenereerd|verzonden)|wygenerowan\w{1,3} automatycznie",
+    r"自动(?:发送|回复)|自動送信",
+)
+AUTOMATIC = re.compile("|".join(_AUTOMATIC), re.IGNORECASE)
+"""Says that a program wrote the mail; many programs do, so never enough alone."""
 
 _QUOTE = (
     (

@@ -30,24 +30,28 @@ def log_recorded(outcomes: Sequence[Outcome], opened: Sequence[Opened]) -> None:
 
 def log_unreadable(arrival: NewReport, unread: Unread) -> None:
     """Log a message that could not be read and lies in quarantine."""
+    log_unread(arrival, unread)
+    _log_quarantine(arrival, unread.why, unread.detail)
+
+
+def log_unread(arrival: NewReport, unread: Unread) -> None:
+    """Log what is our own fault in a message that could not be read."""
     if unread.why is Unreadable.WORKER_KILLED:
         emit(Event.WORKER_KILLED, report=arrival.report, why="died twice on this message")
     if unread.why is Unreadable.PARSER_FAILED:
         emit(Event.JOB_FAILED, report=arrival.report, job="parse report", error=unread.detail)
-    _log_quarantine(arrival, unread.why, unread.detail)
 
 
 def log_refused(arrival: NewReport, why: str, detail: str, error: Exception) -> None:
     """Log a report that could not be judged or recorded and lies in quarantine."""
     if not isinstance(error, DBAPIError):
-        emit(
-            Event.JOB_FAILED,
-            report=arrival.report,
-            job="record report",
-            error=type(error).__name__,
-            exception="".join(traceback.format_exception(error)),
-        )
+        _log_failed(arrival, "record report", error)
     _log_quarantine(arrival, why, detail)
+
+
+def log_left_alone(arrival: NewReport, error: Exception) -> None:
+    """Log a report that a replay could not judge or record and leaves as it is."""
+    _log_failed(arrival, "replay report", error)
 
 
 def describe_refusal(error: Exception) -> str:
@@ -55,6 +59,18 @@ def describe_refusal(error: Exception) -> str:
     if isinstance(error, DBAPIError):
         return describe_error(error)
     return type(error).__name__
+
+
+def _log_failed(arrival: NewReport, job: str, error: Exception) -> None:
+    """Log an error with its traceback, but for a database's, which shows what is in the row."""
+    lines = [] if isinstance(error, DBAPIError) else traceback.format_exception(error)
+    emit(
+        Event.JOB_FAILED,
+        report=arrival.report,
+        job=job,
+        error=describe_refusal(error),
+        exception="".join(lines) or None,
+    )
 
 
 def _log_quarantine(arrival: NewReport, why: str | None, detail: str | None) -> None:

@@ -19,14 +19,16 @@ from bounced.ledger.counting import Counted, StrikeCounter
 from bounced.ledger.engine import Ledger
 from bounced.ledger.health import is_lost
 from bounced.ledger.records import NewReport
-from bounced.ledger.replays import Change, JudgedReport, Place, Run
+from bounced.ledger.replays import Change, JudgedReport, Place, Run, TakenOverError
 from bounced.ledger.reports import Finding
 from bounced.ledger.strikes import Opened, Outcome
-from bounced.model import TokenType
+from bounced.model import Send, TokenType
+from bounced.processor import events
 from bounced.processor.processor import CLAIM, CLAIM_BYTES, ProcessorSettings, judge
-from bounced.processor.worker import Result, Unread
+from bounced.processor.worker import Parsed, Result, Unread
 
 Parse = Callable[[Sequence[bytes]], Sequence[Result]]
+_Read = tuple[JudgedReport, Parsed, Send | None]
 
 _JUDGES = ("parser", "origin", "ledger")
 """Packages whose code decides what becomes of a report."""
@@ -64,7 +66,10 @@ class Step:
 
 
 class Replay:
-    """Judges stored reports anew, batch by batch; each batch is one transaction."""
+    """Judges stored reports anew, batch by batch; each batch is one transaction.
+
+    One that corrects raises TakenOverError when another has begun meanwhile.
+    """
 
     def __init__(
         self,
@@ -86,14 +91,17 @@ class Replay:
         self._after: Place | None = None
 
     def correct(self, fingerprint: str) -> bool:
-        """Let the replay correct what it finds; tell whether it goes on with an earlier one."""
+        """Let the replay correct what it finds; tell whether it goes on with an earlier one.
+
+        Raises SinceError where it must not begin so late.
+        """
         now = self._clock()
         self._run = self._ledger.write(
             lambda connection: replays.begin(connection, fingerprint, self._since_at, now)
         )
         self._after = self._run.after
         if self._after is None:
-            self._clear()
+            self._clear(self._run)
         return self._after is not None
 
     def count(self) -> int:
@@ -108,11 +116,11 @@ class Replay:
             yield self._judge(batch)
         run = self._run
         if run is not None:
-            self._clear()
+            self._clear(run)
             self._ledger.write(lambda connection: replays.end(connection, run))
 
-    def _clear(self) -> None:
-        while self._ledger.write(replays.clear_some):
+    def _clear(self, run: Run) -> None:
+        while self._ledger.write(lambda connection: replays.clear_some(connection, run)):
             pass
 
     def _read_batch(self, connection: Connection) -> list[JudgedReport]:
@@ -122,45 +130,44 @@ class Replay:
 
     def _judge(self, batch: Sequence[JudgedReport]) -> Step:
         results = self._parse([judged.stored.arrival.delivered for judged in batch])
-        unread = tuple(
-            judged.stored.arrival.report
-            for judged, result in zip(batch, results, strict=True)
-            if isinstance(result, Unread)
-        )
         known = self._ledger.read(lambda connection: sends.find(connection, _list_sends(batch)))
-        findings = [
-            _keep_origin(
-                judged,
-                judge(
-                    judged.stored,
-                    result,
-                    known.get(judged.stored.arrival.token_id or ""),
-                    self._settings,
-                ),
-            )
-            for judged, result in zip(batch, results, strict=True)
-            if not isinstance(result, Unread)
-        ]
+        read: list[_Read] = []
+        unread: list[str] = []
+        for judged, result in zip(batch, results, strict=True):
+            arrival = judged.stored.arrival
+            if isinstance(result, Unread):
+                unread.append(arrival.report)
+                events.log_unread(arrival, result)
+            else:
+                read.append((judged, result, known.get(arrival.token_id or "")))
         self._after = _find_place(batch[-1].stored.arrival)
-        step = Step(len(batch), left_alone=unread)
-        return step + self._settle(findings) if findings else step
+        step = Step(len(batch), left_alone=tuple(unread))
+        return step + self._settle(read) if read else step
 
-    def _settle(self, findings: Sequence[Finding]) -> Step:
-        """Compare, and correct, in one transaction.
+    def _settle(self, read: Sequence[_Read]) -> Step:
+        """Judge, compare, and correct, in one transaction.
 
         Where that fails, each report has its own, so that one report alone stays as it is.
         """
         try:
-            return self._settle_once(findings)
-        except Exception as error:
+            return self._settle_once(read)
+        except TakenOverError:
+            raise
+        except Exception as error:  # the last resort for one report
             if is_lost(error):
                 raise
-            if len(findings) == 1:
-                return Step(0, left_alone=(findings[0].arrival.report,))
-            return sum((self._settle([each]) for each in findings), Step(0))
+            if len(read) > 1:
+                return sum((self._settle([each]) for each in read), Step(0))
+            arrival = read[0][0].stored.arrival
+            events.log_left_alone(arrival, error)
+            return Step(0, left_alone=(arrival.report,))
 
-    def _settle_once(self, findings: Sequence[Finding]) -> Step:
+    def _settle_once(self, read: Sequence[_Read]) -> Step:
         run, policy = self._run, self._settings.policy
+        findings = [
+            _keep_origin(judged, judge(judged.stored, parsed, send, self._settings))
+            for judged, parsed, send in read
+        ]
         if run is None:
             decided = [(finding, strikes.decide(finding, policy)) for finding in findings]
             changes = self._ledger.read(lambda c: replays.find_changes(c, decided))
@@ -168,10 +175,9 @@ class Replay:
         now = self._clock()
 
         def work(connection: Connection) -> Step:
-            counter = StrikeCounter(connection, policy, now, replays=True)
-            step = _correct(connection, findings, counter, run, self._new_id)
             replays.advance(connection, run, _find_place(findings[-1].arrival))
-            return step
+            counter = StrikeCounter(connection, policy, now, replays=True)
+            return _correct(connection, findings, counter, run, self._new_id)
 
         return self._ledger.write(work)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator
 
-from bounced.parser.folding import MAX_TEXT_CHARS, split_tokens
+from bounced.parser.folding import MAX_TEXT_CHARS
 from bounced.parser.rule import RuleSet
 
 _FREQUENT = 40
@@ -32,7 +32,7 @@ def make_replies(rules: RuleSet) -> Iterator[tuple[str, str]]:
     ):
         for at in range(0, len(text), MAX_TEXT_CHARS):
             yield name, text[at : at + MAX_TEXT_CHARS]
-    words = Counter(word for phrase in phrases for word in split_tokens(phrase))
+    words = Counter(word for phrase in phrases for word in phrase.split())
     frequent = [word for word, _ in words.most_common(_FREQUENT)]
     for word in frequent:
         yield f"{word} again and again", _fill(f"{word} ")

@@ -10,7 +10,7 @@ from typing import NoReturn
 
 import pytest
 
-from bounced import __version__
+from bounced import __main__, __version__
 from bounced.cli import app
 from bounced.ledger import queries
 from bounced.ledger.lock import AlreadyServedError
@@ -18,7 +18,7 @@ from bounced.model import BouncedError, ConfigError
 from tests.cli.conftest import CommandLine
 
 
-def fail_with(error: Exception) -> Callable[..., NoReturn]:
+def fail_with(error: BaseException) -> Callable[..., NoReturn]:
     def fail(*_: object, **__: object) -> NoReturn:
         raise error
 
@@ -55,6 +55,23 @@ def test_a_bug_shows_its_traceback_and_asks_to_be_reported(
     assert outcome.complaints[-1] == (
         "bounced: this is a bug: please report it with the lines above"
     )
+
+
+def test_an_interrupted_command_is_one_line(
+    bounced: CommandLine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(queries, "list_cases", fail_with(KeyboardInterrupt()))
+    outcome = bounced("cases", "list")
+    assert (outcome.code, outcome.complaints) == (75, ["bounced: interrupted"])
+
+
+def test_a_command_interrupted_before_it_began_is_one_line(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(app, "run", fail_with(KeyboardInterrupt()))
+    with pytest.raises(SystemExit) as ended:
+        __main__.main()
+    assert (ended.value.code, capsys.readouterr().err) == (75, "bounced: interrupted\n")
 
 
 def test_a_damaged_database_is_one_line_without_the_statement(bounced: CommandLine) -> None:

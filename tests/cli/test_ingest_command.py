@@ -169,6 +169,8 @@ def test_words_that_no_rule_knows_are_explained_as_that(bounced: CommandLine) ->
     raw = make_bounce(reply="550 5.0.0 Xyzzy plugh")
     outcome = bounced("explain", "-", stdin=raw)
     assert "verdict: unknown; no rule speaks of these words" in outcome.out
+    assert "bounced unknown list" in outcome.out
+    assert "date (UTC)" in outcome.out
 
 
 def test_explaining_what_is_neither_file_nor_report_fails(bounced: CommandLine) -> None:
@@ -187,8 +189,16 @@ def test_explaining_nothing_without_a_database_says_the_same_and_makes_none(
     assert not (tmp_path / "bounced.db").exists()
 
 
-def test_explaining_a_file_that_cannot_be_read_fails(bounced: CommandLine, folder: Path) -> None:
-    (folder / "sub").mkdir()
-    outcome = bounced("explain", str(folder / "sub"))
-    assert outcome.code == 65
-    assert "neither a Maildir nor a folder with files" in outcome.err
+@pytest.mark.parametrize(
+    ("what", "says"),
+    [
+        ("", "name a stored report's id, or a file"),
+        ("{folder}", "{folder}: a folder; name one message of it (bounced classify reads all)"),
+    ],
+)
+def test_explaining_nothing_or_a_folder_fails(
+    bounced: CommandLine, folder: Path, what: str, says: str
+) -> None:
+    outcome = bounced("explain", what.format(folder=folder))
+    assert (outcome.code, outcome.out) == (65, "")
+    assert outcome.complaints == [f"bounced: {says.format(folder=folder)}"]

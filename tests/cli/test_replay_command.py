@@ -5,10 +5,12 @@ from __future__ import annotations
 import re
 import signal
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 import pytest
 
+from bounced.ledger import replays
+from bounced.ledger.replays import SinceError, TakenOverError
 from bounced.processor import processor
 from bounced.processor import replay as replay_module
 from tests.cli.conftest import CommandLine
@@ -18,6 +20,7 @@ from tests.processor.mails import RECIPIENT, SPAM, make_bounce, make_forgery
 SAID = "550 5.0.0 Xyzzy: the plugh of {} frobs nitfol"
 LEVELLED = "xyzzy the plugh of <address> frobs nitfol"
 CORRECTED = "looked at 1 reports: 1 recipients of 1 reports corrected"
+TAKEN_OVER = "stopped after 0 reports: other; what was found in them is corrected"
 INTERRUPTED = "interrupted after 1 reports; what was found in them is corrected"
 RULE = """
 stage = "language"
@@ -245,14 +248,37 @@ class TestReplay:
         assert outcome.out.splitlines()[-1].startswith("looked at 2 reports: 2 recipients of 2")
         assert site.run("replay").code == 0
 
-    def test_a_report_that_cannot_be_read_stays_and_is_told(self, site: Site) -> None:
+    @pytest.mark.parametrize("options", [[], ["--apply"]])
+    def test_a_report_that_cannot_be_read_stays_and_is_told(
+        self, site: Site, options: list[str]
+    ) -> None:
         site.ingest(make_unknown(1))
         site.write_rule()
         site.run.configure('[workers]\nmessage_deadline = "1ms"\n')
         (report,) = list_reports(site)
-        outcome = site.run("replay", "--apply")
+        outcome = site.run("replay", *options)
         (line,) = outcome.complaints
-        assert line.startswith(f"bounced: 1 reports stay as they are, such as {report}: ")
+        assert line.startswith(f"bounced: 1 of 1 reports stay as they are, such as {report}: ")
+        assert outcome.code == 1
+
+    def test_one_that_was_taken_over_says_so(
+        self, site: Site, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        site.ingest(make_unknown(1))
+        monkeypatch.setattr(replays, "advance", _fail(TakenOverError("other")))
+        outcome = site.run("replay", "--apply")
+        assert (outcome.code, outcome.complaints) == (
+            75,
+            [f"bounced: {TAKEN_OVER}; run it again when no other runs"],
+        )
+
+    def test_one_that_must_look_further_back_is_refused(
+        self, site: Site, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        site.ingest(make_unknown(1))
+        monkeypatch.setattr(replays, "begin", _fail(SinceError("earlier")))
+        outcome = site.run("replay", "--apply", "--since", "1h")
+        assert (outcome.code, outcome.complaints) == (65, ["bounced: earlier"])
 
 
 def _describe(category: str, reason: str, rule: str | None) -> dict[str, Any]:
@@ -265,6 +291,13 @@ def _describe(category: str, reason: str, rule: str | None) -> dict[str, Any]:
         "rule": rule,
         "ignored": None,
     }
+
+
+def _fail(error: Exception) -> Any:
+    def fail(*_: Any) -> NoReturn:
+        raise error
+
+    return fail
 
 
 def _interrupt_after(reports: int) -> Any:

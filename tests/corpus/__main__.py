@@ -7,12 +7,13 @@ domains replaced by constants, how often `unknown` is said, and how many rules r
 from __future__ import annotations
 
 import argparse
+import re
 import sys
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
-from bounced.parser.folding import read_view, split_tokens
+from bounced.parser.folding import read_view
 from bounced.parser.report import HeaderNames
 from bounced.parser.rule import RuleSet
 from bounced.parser.ruleset import parse_rules
@@ -96,8 +97,7 @@ def _collect_texts(rules: RuleSet, answers: Iterable[Parsed]) -> dict[str, froze
 
 def _level(text: str) -> str:
     """Return a text without what differs from mail to mail: whatever holds a digit."""
-    tokens = split_tokens(read_view(text).words)
-    return " ".join(token for token in tokens if token.isalpha())
+    return " ".join(re.findall(r"\b[^\W\d_]+\b", read_view(text).words))
 
 
 def main() -> int:

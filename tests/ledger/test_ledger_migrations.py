@@ -5,20 +5,33 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 from alembic import command
 from alembic.config import Config
+from alembic.script import ScriptDirectory
 from sqlalchemy import Connection, text
 
 from bounced.ledger import engine
 from bounced.ledger.engine import Ledger, newest_version
+from bounced.ledger.reports import Finding
 from bounced.ledger.schema import metadata
-from bounced.model import ConfigError, LedgerError
-from tests.ledger.office import HOUR, MAILBOX_FULL, Office
+from bounced.model import Category, ConfigError, LedgerError, Reason, Send, Verdict
+from tests.ledger.office import (
+    AUTHOR,
+    DAY,
+    HOUR,
+    MAILBOX_FULL,
+    RECIPIENT,
+    START,
+    Office,
+    bounce,
+)
 
+OPS = Verdict(Category.POLICY, Reason.RELAY_DENIED)
 _OBJECTS = """
 SELECT name, sql FROM sqlite_master WHERE name NOT LIKE 'sqlite_autoindex%' ORDER BY name
 """
@@ -107,10 +120,56 @@ def test_rows_of_the_first_schema_are_kept(bare: Ledger) -> None:
     downgrade_to_the_first(bare)
     bare.upgrade()
     after = office.dump(*before)
-    unknown = metadata.tables["failures"].c.keys()[-3:]
-    assert unknown == ["strike", "subject", "cluster"]
-    before["failures"] = [(*row[:-3], None, None, None) for row in before["failures"]]
     assert after == before
+
+
+OTHER = "eva@kunde.example"
+SEND = Send("00000000000000aa", AUTHOR, (RECIPIENT, OTHER), START)
+
+
+@pytest.mark.parametrize(
+    ("findings", "named"),
+    [
+        pytest.param([bounce("a"), bounce("a", at=START + HOUR)], [True, True], id="double"),
+        pytest.param([bounce("a"), bounce("b", OTHER)], [True, True], id="recipients"),
+        pytest.param(
+            [bounce("a"), bounce("a", at=START + HOUR), bounce("b", at=START + DAY)],
+            [False, True, True],
+            id="double-where-another-send-failed-too",
+        ),
+        pytest.param(
+            [
+                bounce("a", registered=SEND),
+                bounce("a", OTHER, registered=SEND),
+                bounce("a", at=START + HOUR, registered=SEND),
+                bounce("b", at=START + DAY),
+            ],
+            [True, True, True, True],
+            id="double-of-a-registered-send",
+        ),
+        pytest.param([bounce("a", verdict=OPS)], [False], id="not-counted"),
+    ],
+)
+def test_what_a_failure_counts_for_is_found_where_there_is_no_doubt(
+    bare: Ledger, findings: list[Finding], named: list[bool], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bare.prepare()
+    office = Office(bare)
+    findings = [
+        replace(finding, arrival=replace(finding.arrival, report=f"r{number}"))
+        for number, finding in enumerate(findings)
+    ]
+    office.receive(*findings)
+    before = office.dump("failures")["failures"]
+    downgrade_to_the_first(bare)
+    revision = ScriptDirectory.from_config(engine._alembic_config()).get_revision("0002")
+    monkeypatch.setattr(revision.module, "_ROWS", 1)
+    bare.upgrade()
+    expected = [
+        row if known else (*row[:-3], None, None, None)
+        for row, known in zip(before, named, strict=True)
+    ]
+    assert office.dump("failures")["failures"] == expected
 
 
 def downgrade_to_the_first(ledger: Ledger) -> None:

@@ -43,6 +43,23 @@ HOSTILE = {
             for n in range(1_200)
         ),
     ),
+    "recipients and a transcript": report(
+        "... while talking to mx.b.cc.:\n"
+        + "".join(f">>> DATA\n<<< 550 no {'a ' * 900}{n}\n" for n in range(30)),
+        "\n\n".join(
+            f"Final-Recipient: rfc822; a{n}@b.cc\nRemote-MTA: dns; mx.b.cc" for n in range(900)
+        ),
+    ),
+    "recipients with the first line of an answer": report(
+        "".join(
+            f"... while talking to mx{n}.b.cc.:\n<<< 550 no {'a ' * 200}\n" for n in range(90)
+        ),
+        "\n\n".join(
+            f"Final-Recipient: rfc822; a{n}@b.cc\nDiagnostic-Code: smtp; 550 no"
+            for n in range(900)
+        ),
+    ),
+    "addresses in long lines": DAEMON + fill(b"recipient " * 45 + b"a@b.cc\n"),
     "a long Received": report("", "Reporting-MTA: dns; x\n\nFinal-Recipient: rfc822; a@b.cc\n")
     + b"--=b\nContent-Type: message/rfc822\n\nReceived: "
     + fill(b"by a by "),

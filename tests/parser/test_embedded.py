@@ -157,6 +157,19 @@ def test_a_bounce_that_a_person_passes_on_is_read(head: str, mark: str) -> None:
     assert "the report stands inside another message" in found.notes
 
 
+@pytest.mark.parametrize(
+    ("title", "daemon"),
+    [
+        pytest.param("Returned", DAEMON, id="the line above tells that it is a forward"),
+        pytest.param("WG: Returned\r\nIn-Reply-To: <a@app.test>", DAEMON, id="answers, too"),
+        pytest.param("Fwd: x", "Mail Server <x@relay.test>", id="from a mail server"),
+    ],
+)
+def test_a_forward_is_known_by_its_title_or_its_line(title: str, daemon: str) -> None:
+    found = read_report(forward(HEADS["English, Gmail"], title=title, daemon=daemon))
+    assert [each.recipient for each in found.recipients] == ["max@firma.test"]
+
+
 def test_a_bounce_that_a_person_attaches_is_read() -> None:
     attached = f"From: {DAEMON}\nSubject: Mail delivery failed\n\n{BOUNCE}"
     raw = multipart(
@@ -175,6 +188,22 @@ def test_a_bounce_that_a_person_attaches_is_read() -> None:
     "raw",
     [
         pytest.param(forward(HEADS["French"], title="AW: Returned"), id="an answer"),
+        pytest.param(
+            forward(HEADS["English, Gmail"], title="Frage\r\nIn-Reply-To: <a@app.test>"),
+            id="an answer by its fields",
+        ),
+        pytest.param(forward(HEADS["French"], title="Votre question"), id="only a quote"),
+        pytest.param(
+            multipart(
+                part("text/plain", "hier"),
+                part("message/rfc822", INNER),
+                header=("Subject: Re: mail", "In-Reply-To: <a@app.test>"),
+            ),
+            id="an answer with a report attached",
+        ),
+        pytest.param(
+            forward(HEADS["French"], daemon="Mail Server Shop <shop@shop.test>"), id="a shop"
+        ),
         pytest.param(forward(HEADS["French"], daemon="Eva <eva@firma.test>"), id="of a person"),
         pytest.param(forward("From: {daemon}\nTo: Eva\n\n"), id="no title"),
         pytest.param(forward("From: {daemon}\n" + "X: y\n" * 20), id="no end of the fields"),

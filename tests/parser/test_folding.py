@@ -120,5 +120,7 @@ def test_every_word_is_found_again_in_its_text(text: str) -> None:
     for start, letter in enumerate(words):
         if letter != " ":
             quoted = quote_words(text, start, start + 1)
-            assert letter in fold(quoted) or _NOISE.fullmatch(quoted)
+            # A broken umlaut becomes two letters together.
+            read = fold(quoted) + fold(f"ã{quoted}")
+            assert letter in read or _NOISE.fullmatch(quoted)
     assert Alignment(text).find_words(len(words), len(words) + 1) is None

@@ -146,6 +146,18 @@ WARNINGS = {
         "Nachricht vom Mailserver",
         "Ihre Nachricht wurde noch nicht zugestellt. Weitere Zustellversuche folgen.\n\n  {who}\n",
     ),
+    "German, in a queue": (
+        "Hinweis zu Ihrer Nachricht",
+        "Sie ist weiterhin in der Wiederholungswarteschlange und nicht zugestellt:\n\n  {who}\n",
+    ),
+    "German, so far": (
+        "Hinweis zu Ihrer Nachricht",
+        "Die Nachricht konnte bisher nicht zugestellt werden an:\n\n  {who}\n",
+    ),
+    "German, nothing to be done": (
+        "Hinweis zu Ihrer Nachricht",
+        "Nicht zugestellt:\n\n  {who}\n\nSie müssen die Nachricht nicht erneut senden.\n",
+    ),
     "French": (
         "Avertissement : message non encore remis",
         "Votre message n'a pas encore pu être remis à :\n\n  {who}\n\nDe nouvelles tentatives suivront.\n",
@@ -179,6 +191,10 @@ WARNINGS = {
         "次の宛先にまだ配信されていません:\n\n  {who}\n\n引き続き再送します。\n",
     ),
     "Chinese": ("邮件延迟通知", "您的邮件尚未送达:\n\n  {who}\n\n系统将继续尝试。\n"),
+    "English, in a queue": (
+        "Warning: user unknown to remote? Message still queued",
+        "Could not be delivered to:\n\n  {who}\n",
+    ),
     "English": (
         "Delivery delayed: Minutes",
         "Delivery to these recipients has been delayed:\n\n{who}\n\nNothing is to be done.\n",
@@ -259,6 +275,17 @@ def test_who_is_away_says_of_nobody_that_he_failed(title: str, text: str, mark: 
     )
 
 
+@pytest.mark.parametrize(
+    "title", ["Nicht mehr im Unternehmen", "Ofis dışındayım", "Otomatik yanıt"]
+)
+def test_a_title_alone_may_tell_who_is_away(title: str) -> None:
+    found = read_report(message("From: max@firma.test", TO, f"Subject: {title}", body="Merhaba"))
+    assert (found.kind, [each.recipient for each in found.recipients]) == (
+        Kind.AUTO_REPLY,
+        ["max@firma.test"],
+    )
+
+
 ACKNOWLEDGEMENTS = [
     "[Ticket#2026] Ihre Anfrage ist eingegangen",
     "Eingangsbestätigung",
@@ -276,10 +303,16 @@ ACKNOWLEDGEMENTS = [
 
 
 @pytest.mark.parametrize("title", ACKNOWLEDGEMENTS)
-def test_a_ticket_systems_answer_is_an_automatic_reply(title: str) -> None:
-    raw = message(
-        "From: support@firma.test", TO, f"Subject: {title}", "Precedence: bulk", body="4711"
-    )
+@pytest.mark.parametrize(
+    ("mark", "words"),
+    [
+        ("Precedence: bulk", "4711"),
+        ("X-A: b", "Dies ist eine automatisch erzeugte Nachricht."),
+        ("X-A: b", "This is an automated message."),
+    ],
+)
+def test_a_ticket_systems_answer_is_an_automatic_reply(title: str, mark: str, words: str) -> None:
+    raw = message("From: support@firma.test", TO, f"Subject: {title}", mark, body=words)
     found = read_report(raw)
     assert (found.kind, [each.recipient for each in found.recipients]) == (
         Kind.AUTO_REPLY,
@@ -300,6 +333,7 @@ def test_a_ticket_systems_answer_is_an_automatic_reply(title: str) -> None:
             id="newsletter",
         ),
         pytest.param(("Subject: Sommerfest", "Precedence: bulk"), id="other words"),
+        pytest.param(("Subject: Sommerfest",), id="no mark, other words"),
     ],
 )
 def test_other_mail_is_no_ticket_systems_answer(header: tuple[str, ...]) -> None:

@@ -7,9 +7,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bounced.model import Category, Reason
-from bounced.parser.folding import read_view
+from bounced.parser.folding import View, read_view
 from bounced.parser.phrase import Phrase, PhraseIndex, Span, parse_phrase
-from bounced.parser.rule import Rule, Stage, compile_rules
+from bounced.parser.rule import MAX_PATTERN_CHARS, Rule, Stage, compile_rules
 
 
 def phrase(text: str) -> Phrase:
@@ -43,6 +43,7 @@ def make_rule(**keys: object) -> Rule:
         ("[tss*", "a[tss04]", Span(1, 5)),
         ("宛先不明", "エラー宛先不明です", Span(3, 7)),
         ("spf=fail", "xspf=fail spf=failed", None),
+        ("spf", "的spf驗證", Span(1, 4)),
         ("<address> unknown", "<address> unknown", Span(0, 17)),
     ],
 )
@@ -174,3 +175,13 @@ def test_of_equally_long_phrases_the_first_in_the_text_becomes_the_evidence() ->
     rules = compile_rules([make_rule(words=words)])
     findings = rules.find_phrases(read_view("the boxes: box is full, the box"))
     assert rules.rules[0].match_phrases(findings) == Span(15, 22)
+
+
+@pytest.mark.parametrize(("spare", "matches"), [(0, True), (-1, False)])
+def test_a_pattern_looks_so_far_and_no_further(spare: int, *, matches: bool) -> None:
+    words = "id ".ljust(MAX_PATTERN_CHARS - len("id 5") - spare, ".") + "id 5"
+    rules = compile_rules(
+        [make_rule(words=frozenset({phrase("id")}), pattern=re.compile(r"id \d"))]
+    )
+    span = rules.rules[0].match_phrases(rules.find_phrases(View(words, "")))
+    assert span == (Span(len(words) - 4, len(words)) if matches else None)

@@ -41,14 +41,60 @@ def test_an_example_won_by_another_rule_is_a_problem() -> None:
     ]
 
 
-def test_an_example_won_by_none_is_a_problem() -> None:
-    problems = check(table("one", 'words = ["junk"]', '"550 crap"'))
-    assert problems == [
+@pytest.mark.parametrize(
+    ("keys", "example", "why"),
+    [
+        ('words = ["junk"]', '"550 crap"', "words: none of its phrases stands in it; mend"),
+        ('links = ["x.de"]', '"550 crap"', "links: none of its phrases stands in it; mend"),
         (
-            "f.toml: rule one: examples: '550 crap' is won by no rule: "
-            "its own keys do not agree; mend the example, or the keys"
-        )
-    ]
+            'words = ["junk"]\nhosts = ["x.de"]',
+            '"550 junk"',
+            "hosts: its host is none; write a table, {text = ..., host = ...}",
+        ),
+        (
+            'words = ["junk"]\nhosts = ["x.de"]',
+            '{text = "junk", host = "x.at"}',
+            "hosts: its host is x.at; write a table",
+        ),
+        ('words = ["junk"]\ncommands = ["DATA"]', '"junk"', "commands: its command is none"),
+        ('words = ["junk"]\ncodes = [550]', '"554 junk"', "codes: its smtp_code is 554"),
+        ('words = ["junk"]\nstatus = ["5.7.*"]', '"junk 5.1.1"', "status: its status is 5.1.1"),
+        ('words = ["junk"]\nbeside = ["old"]', '"junk"', "beside: none of its phrases stands"),
+        ('all = ["junk", "old"]', '"junk"', "all: ['old'] does not stand in it; mend"),
+        ('words = ["junk"]\nunless = ["old"]', '"old junk"', "unless: ['old'] stands in it"),
+        ("words = [\"junk\"]\npattern = 'k x'", '"junk"', "pattern: it is found nowhere"),
+    ],
+)
+def test_an_example_that_its_own_rule_does_not_match_names_the_key(
+    keys: str, example: str, why: str
+) -> None:
+    (problem,) = check(table("one", keys, example))
+    assert problem.startswith("f.toml: rule one: examples: ")
+    assert f" is not matched by its own rule: {why}" in problem
+
+
+@pytest.mark.parametrize(
+    ("key", "phrase", "says"),
+    [
+        ("words", "550 5.7.1 nicht", "write 'nicht'"),
+        ("beside", "max@firma.example", "write '<address>'"),
+        ("all", "junk at mx.firma.example", "write 'junk at <host>'"),
+        ("unless", "see https://firma.example/x", "write 'see <url>'"),
+    ],
+)
+def test_a_phrase_that_holds_what_is_masked_is_a_problem(key: str, phrase: str, says: str) -> None:
+    keys = f'{key} = ["{phrase}"]' + ("" if key == "words" else '\nwords = ["junk"]')
+    problem, *_ = check(table("one", keys, '"550 junk"'))
+    assert problem == (
+        f"f.toml: rule one: {key}: '{phrase}' cannot match: codes are left out of the words, "
+        f"addresses, hosts and URLs are masked; {says}"
+    )
+
+
+@pytest.mark.parametrize("phrase", ["<host> said no", "resolver.adr.invalid*", "550x", "4 of 5"])
+def test_a_phrase_that_only_looks_like_what_is_masked_is_none(phrase: str) -> None:
+    keys = f'words = ["{phrase}", "junk"]'
+    assert check(table("one", keys, '"550 junk"')) == []
 
 
 def test_an_example_that_the_guard_forbids_is_a_problem() -> None:
@@ -104,6 +150,24 @@ def test_a_rule_behind_a_wider_one_can_never_win(one: str, two: str) -> None:
 def test_a_rule_that_something_tells_apart_can_win(one: str, two: str) -> None:
     problems = check(table("one", one, '"550 x"'), table("two", two, '"550 x"'))
     assert SHUT not in problems
+
+
+@pytest.mark.parametrize(
+    ("stage", "mend"),
+    [
+        ("receiver", 'put it into a file with stage = "receiver", or choose other words'),
+        ("language", "give its file a name that sorts before that one, or choose other words"),
+    ],
+)
+def test_the_mend_for_a_rule_that_can_never_win_depends_on_what_stands_before(
+    stage: str, mend: str
+) -> None:
+    junk = table("one", 'words = ["junk"]', '"550 junk"')
+    mail = table("two", 'words = ["junk mail"]', '"550 junk mail"')
+    rules = parse_rules({"a.toml": write(stage, junk), "b.toml": write("language", mail)})
+    assert str(check_rules(rules)[-1]) == SHUT.replace("f.toml: rule", "b.toml: rule").replace(
+        "(f.toml)", "(a.toml)"
+    ).replace("put it before that one, or narrow that one", mend)
 
 
 def test_a_rule_of_bad_address_shuts_out_none_because_the_guard_stands_over_it() -> None:

@@ -198,26 +198,63 @@ def test_a_file_that_cannot_be_used_names_file_rule_key_and_mend(text: str, says
     assert str(caught.value).startswith("f.toml: ")
 
 
+def list_faults(files: dict[str, str]) -> list[tuple[str, str | None, str | None]]:
+    with pytest.raises(TableError) as caught:
+        parse_rules(files)
+    assert str(caught.value).count("\n") == len(caught.value.faults) - 1
+    return [(fault.file, fault.rule, fault.key) for fault in caught.value.faults]
+
+
 def test_every_rule_that_cannot_be_used_is_named_at_once() -> None:
     files = {
         "a.toml": write(source=None) + write(stage="", id='"other"', codes="[1]"),
         "b.toml": "stage = ",
         "c.toml": write(id='"third"') + write(stage="", id='"third"'),
     }
-    with pytest.raises(TableError) as caught:
-        parse_rules(files)
-    assert [(fault.file, fault.rule, fault.key) for fault in caught.value.faults] == [
+    assert list_faults(files) == [
         ("a.toml", "mail-full", "source"),
         ("a.toml", "other", "codes"),
         ("b.toml", None, None),
         ("c.toml", "third", "id"),
     ]
-    assert str(caught.value).count("\n") == 3
 
 
-def test_an_id_is_used_once_over_all_files() -> None:
-    with pytest.raises(RuleError, match=r"b\.toml: rule mail-full: id: already used in a\.toml"):
-        parse_rules({"a.toml": write(), "b.toml": write()})
+def test_every_mistake_of_a_file_is_named_at_once() -> None:
+    text = 'stage = "languag"\nowner = "me"\n' + write(
+        stage="",
+        sauce='"x"',
+        source=None,
+        category='"mailbox"',
+        reason='"fulll"',
+        examples=None,
+        codes='["550"]',
+        words="[1]",
+    )
+    assert list_faults({"f.toml": text}) == [
+        ("f.toml", None, "owner"),
+        ("f.toml", None, "stage"),
+        ("f.toml", "mail-full", "sauce"),
+        ("f.toml", "mail-full", "examples"),
+        ("f.toml", "mail-full", "category"),
+        ("f.toml", "mail-full", "reason"),
+        ("f.toml", "mail-full", "words"),
+        ("f.toml", "mail-full", "codes"),
+    ]
+
+
+def test_a_reason_is_looked_at_without_a_category_too() -> None:
+    assert list_faults({"f.toml": write(category=None, reason='"nonsense"')}) == [
+        ("f.toml", "mail-full", "category"),
+        ("f.toml", "mail-full", "reason"),
+    ]
+
+
+def test_an_id_is_used_once_over_all_files_and_the_sites_file_is_at_fault() -> None:
+    with pytest.raises(RuleError) as caught:
+        parse_rules({"site.toml": write(), "ours.toml": write()})
+    assert str(caught.value) == (
+        "site.toml: rule mail-full: id: used in ours.toml too; choose another"
+    )
 
 
 @pytest.mark.parametrize("pattern", [r"a\*b", r"[*+]{1,3}", r"[]*]", r"a?b{2}", r"x{0,4}y.{0,20}"])

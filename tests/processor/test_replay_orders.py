@@ -76,7 +76,7 @@ def replay(office: Office, findings: Iterable[Finding]) -> None:
             _correct(connection, [finding], counter, run, office.new_id)
 
         office.ledger.write(work)
-    while office.ledger.write(replays.clear_some):
+    while office.ledger.write(lambda connection: replays.clear_some(connection, run)):
         pass
 
 
