@@ -15,7 +15,7 @@ from bounced.model import UNKNOWN_VERDICT, Category, Reason, RecipientFacts, Rep
 from bounced.parser.folding import Alignment, View, read_view
 from bounced.parser.guard import answers_too_early, find_excuse
 from bounced.parser.phrase import Span
-from bounced.parser.rule import STAGES, Rule, RuleSet, Stage
+from bounced.parser.rule import STAGES, Findings, Rule, RuleSet, Stage
 
 MAX_REPLIES = 8
 """As many texts of one recipient are heard; a report with more repeats itself."""
@@ -52,11 +52,32 @@ class Explanation:
     candidates: tuple[Candidate, ...]
 
 
+class Texts:
+    """What was read of the texts of one report: what a server said to many is read once."""
+
+    def __init__(self, rules: RuleSet) -> None:
+        self._rules = rules
+        self._read: dict[str, _Text] = {}
+
+    def read(self, text: str) -> _Text:
+        """Return what is known of a text, read now or before."""
+        if text not in self._read:
+            self._read[text] = _Text(text, self._rules)
+        return self._read[text]
+
+
 def classify(
-    facts: RecipientFacts, rules: RuleSet, *, reporting_mta: str | None = None
+    facts: RecipientFacts,
+    rules: RuleSet,
+    *,
+    reporting_mta: str | None = None,
+    texts: Texts | None = None,
 ) -> Verdict:
-    """Decide why this recipient, whose action is failed, failed; total."""
-    hearing = _Hearing(facts, rules, reporting_mta)
+    """Decide why this recipient, whose action is failed, failed; total.
+
+    `texts` are those of the other recipients of the same report, made with the same rules.
+    """
+    hearing = _Hearing(facts, rules, reporting_mta, texts or Texts(rules))
     best: _Match | None = None
     for statement in hearing.statements:
         match = next((match for match in hearing.hear(statement) if match.veto is None), None)
@@ -71,7 +92,7 @@ def explain(
     facts: RecipientFacts, rules: RuleSet, *, reporting_mta: str | None = None
 ) -> Explanation:
     """Decide as `classify` does and tell of every rule that matched what became of it; total."""
-    hearing = _Hearing(facts, rules, reporting_mta)
+    hearing = _Hearing(facts, rules, reporting_mta, Texts(rules))
     matches = [match for statement in hearing.statements for match in hearing.hear(statement)]
     matches.sort(key=lambda match: (match.veto is not None, match.rank))
     winner = matches[0] if matches and matches[0].veto is None else None
@@ -81,26 +102,39 @@ def explain(
     )
 
 
-class _Statement:
-    """One reply with its view and the codes that go with it."""
+class _Text:
+    """A reply's text as rules and guard see it."""
 
-    def __init__(self, reply: Reply, facts: RecipientFacts, position: int) -> None:
-        self.reply = reply
-        self.position = position
-        self.smtp_code = reply.smtp_code or facts.smtp_code
-        self.status = reply.status or facts.status
+    def __init__(self, text: str, rules: RuleSet) -> None:
+        self._text = text
+        self._rules = rules
 
     @cached_property
-    def view(self) -> View:
-        return read_view(self.reply.text)
+    def findings(self) -> Findings:
+        return self._rules.find_phrases(self._view)
 
     @cached_property
     def alignment(self) -> Alignment:
-        return Alignment(self.reply.text)
+        return Alignment(self._text)
 
     @cached_property
     def excuse(self) -> str | None:
-        return find_excuse(self.view.words)
+        return find_excuse(self._view.words)
+
+    @cached_property
+    def _view(self) -> View:
+        return read_view(self._text)
+
+
+class _Statement:
+    """One reply with its text as read and the codes that go with it."""
+
+    def __init__(self, reply: Reply, text: _Text, facts: RecipientFacts, position: int) -> None:
+        self.reply = reply
+        self.text = text
+        self.position = position
+        self.smtp_code = reply.smtp_code or facts.smtp_code
+        self.status = reply.status or facts.status
 
 
 class _Match:
@@ -121,9 +155,9 @@ class _Match:
     def stands_at(self) -> tuple[int, int] | None:
         """Where the words, the link or the code stand in the reply's text."""
         if self._span.linked:
-            return self.statement.alignment.find_link(self._span.start)
+            return self.statement.text.alignment.find_link(self._span.start)
         if self._span.end:
-            return self.statement.alignment.find_words(self._span.start, self._span.end)
+            return self.statement.text.alignment.find_words(self._span.start, self._span.end)
         at = self.statement.reply.text.find(self._code)
         return (at, at + len(self._code)) if at >= 0 else None
 
@@ -182,10 +216,14 @@ class _Match:
 class _Hearing:
     """One recipient's statements before the rules."""
 
-    def __init__(self, facts: RecipientFacts, rules: RuleSet, reporting_mta: str | None) -> None:
+    def __init__(
+        self, facts: RecipientFacts, rules: RuleSet, reporting_mta: str | None, texts: Texts
+    ) -> None:
         replies = facts.replies[:MAX_REPLIES] or (Reply("", _STATUS_FIELD),)
         self.rules = rules
-        self.statements = [_Statement(reply, facts, n) for n, reply in enumerate(replies)]
+        self.statements = [
+            _Statement(reply, texts.read(reply.text), facts, n) for n, reply in enumerate(replies)
+        ]
         self.hosts = [
             host.lower().rstrip(".") for host in (facts.remote_mta, reporting_mta) if host
         ]
@@ -193,7 +231,7 @@ class _Hearing:
     def hear(self, statement: _Statement) -> Iterator[_Match]:
         """Yield the rules that match a statement in order, vetoed ones too."""
         reply = statement.reply
-        findings = self.rules.find_phrases(statement.view)
+        findings = statement.text.findings
         hosts = [reply.host.lower().rstrip("."), *self.hosts] if reply.host else self.hosts
         for rule in self.rules.find_candidates(findings, statement.status):
             if (
@@ -217,6 +255,6 @@ class _Hearing:
             return f"guard: a reply to {statement.reply.command} cannot know the recipient"
         worded = rule.stage in {Stage.RECEIVER, Stage.LANGUAGE}
         for heard in [statement] if worded else self.statements:
-            if heard.excuse is not None:
-                return f"guard: never bad-address where the reply says {heard.excuse!r}"
+            if (excuse := heard.text.excuse) is not None:
+                return f"guard: never bad-address where the reply says {excuse!r}"
         return None

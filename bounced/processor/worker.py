@@ -18,7 +18,7 @@ from pathlib import Path
 from types import FrameType
 
 from bounced.model import Action, Report, Verdict
-from bounced.parser.classify import classify
+from bounced.parser.classify import Texts, classify
 from bounced.parser.report import HeaderNames, read_report
 from bounced.parser.rule import RuleSet
 from bounced.parser.ruleset import parse_rules
@@ -75,10 +75,11 @@ class Parser:
     def parse(self, raw: bytes) -> Parsed:
         """Read one message and judge each recipient that failed; total."""
         report = read_report(raw, self._names)
+        texts = Texts(self.rules)
         return Parsed(
             report,
             tuple(
-                classify(facts, self.rules, reporting_mta=report.reporting_mta)
+                classify(facts, self.rules, reporting_mta=report.reporting_mta, texts=texts)
                 if facts.action is Action.FAILED
                 else None
                 for facts in report.recipients
