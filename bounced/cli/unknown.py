@@ -119,12 +119,13 @@ def _tell_next(row: dict[str, Any], sample: dict[str, Any]) -> None:
     if sample["text"] is None or suggest_phrase(sample["text"]) is None:
         say("It has no words that a rule could look for.")
         return
-    say("A rule for it, to be completed, in a file *.toml of a folder in rules.directories:")
+    say("A rule for it, to be completed, in a file *.toml:")
     say()
     for line in _draft_rule(sample):
         say(f"    {line}".rstrip())
     say()
-    say("Then `bounced rules check FILE`, `bounced replay`, and `bounced replay --apply`.")
+    say("Then `bounced rules check FILE`, the file into a folder of rules.directories, SIGHUP,")
+    say("`bounced replay` to see what it changes, `bounced replay --apply` to do so.")
 
 
 def _draft_rule(sample: dict[str, Any]) -> list[str]:
