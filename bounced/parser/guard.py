@@ -11,6 +11,7 @@ from __future__ import annotations
 import re
 
 from bounced.model import Reason
+from bounced.parser.phrase import Phrase, PhraseIndex
 
 # Parts of words, folded, wherever they stand: `spam` also forbids in `Spamverdacht`.
 EXCUSING_PARTS = (
@@ -223,6 +224,8 @@ _SENDERS_OWN = re.compile(
     r"|(?:บัญชี|โดเมน)ของคุณ"
 )
 
+_PARTS = PhraseIndex(Phrase(part, head=False, tail=False) for part in EXCUSING_PARTS)
+
 # A domain that refuses all mail may say so in its banner already (RFC 7504 §3).
 _BEFORE_RECIPIENT = frozenset({"CONNECT", "EHLO", "HELO", "LHLO", "STARTTLS", "AUTH", "MAIL FROM"})
 _SAID_EARLY = Reason.NOT_ACCEPTING
@@ -230,10 +233,11 @@ _SAID_EARLY = Reason.NOT_ACCEPTING
 
 def find_excuse(words: str) -> str | None:
     """Return one of the words (a view's) that forbids `bad-address`; total."""
-    part = next((part for part in EXCUSING_PARTS if part in words), None)
-    if part is None and (found := _WORDS.search(words) or _SENDERS_OWN.search(words)):
-        return found[0]
-    return part
+    parts = _PARTS.find_all(words)
+    if parts:
+        return min(parts, key=lambda part: (parts[part].start, part.text)).text
+    found = _WORDS.search(words) or _SENDERS_OWN.search(words)
+    return found[0] if found else None
 
 
 def answers_too_early(command: str | None, reason: Reason) -> bool:
