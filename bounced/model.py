@@ -7,7 +7,6 @@ All values are frozen; times are aware UTC; absent is None; the null return path
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
@@ -157,12 +156,6 @@ class Reply:
     """The SMTP command it answered, upper case: `RCPT TO`, `MAIL FROM`, `DATA`, `CONNECT`, ..."""
 
 
-_QUOTED_SERVER = re.compile(r"\bhost [\w.-]{1,255}\[[^\]\s]{1,60}\] said:")
-_REJECTED_RECIPIENT = re.compile(r"<([^<>\s]{1,320})>: Recipient address rejected")
-# A server that asks the sender's own server quotes what that said of the sender.
-_ABOUT_SENDER = re.compile(r"sender|verif|callout", re.IGNORECASE)
-
-
 @dataclass(frozen=True, slots=True)
 class RecipientFacts:
     """What a report says of one recipient: the per-recipient fields of RFC 3464 §2.3."""
@@ -179,6 +172,8 @@ class RecipientFacts:
     """As reported with its type (`smtp; 550 ...`), unfolded; None where the report has none."""
     replies: tuple[Reply, ...] = ()
     """Every text that speaks of this recipient, the most decisive first."""
+    refused_elsewhere: bool = False
+    """Whether the decisive reply is another server's than his, to whom his own passed the mail."""
 
     @property
     def recipient(self) -> str | None:
@@ -189,24 +184,13 @@ class RecipientFacts:
     def forwarded(self) -> bool:
         """Tell whether a forwarder stands between us and the server that refused.
 
-        Original and final recipient differ; or the decisive reply quotes another server's, or
-        speaks of another recipient (Postfix writes both).
+        Original and final recipient differ, or the reply tells.
         """
-        if None not in (self.original_recipient, self.final_recipient) and len(self._keys) > 1:
-            return True
-        reply = self.replies[0].text if self.replies else ""
-        if _ABOUT_SENDER.search(reply):
-            return False
-        other = _REJECTED_RECIPIENT.search(reply)
-        return _QUOTED_SERVER.search(reply) is not None or (
-            other is not None and bool(self._keys) and recipient_key(other[1]) not in self._keys
+        return self.refused_elsewhere or (
+            self.original_recipient is not None
+            and self.final_recipient is not None
+            and recipient_key(self.original_recipient) != recipient_key(self.final_recipient)
         )
-
-    @property
-    def _keys(self) -> set[str]:
-        return {
-            recipient_key(each) for each in (self.original_recipient, self.final_recipient) if each
-        }
 
 
 @dataclass(frozen=True, slots=True)

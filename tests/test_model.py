@@ -15,7 +15,6 @@ from bounced.model import (
     LedgerError,
     Reason,
     RecipientFacts,
-    Reply,
     RuleError,
     SendError,
     domain_key,
@@ -96,31 +95,8 @@ def test_the_original_recipient_is_the_one_a_person_recognises(
     assert (facts.recipient, facts.forwarded) == (recipient, forwarded)
 
 
-@pytest.mark.parametrize(
-    ("said", "forwarded"),
-    [
-        ("550 5.7.23 <max@firma.de>: Recipient address rejected: SPF fail", False),
-        ("550 5.7.23 <MAX@Firma.DE>: Recipient address rejected: SPF fail", False),
-        ("550 5.7.23 <m.huber@privat.example>: Recipient address rejected: SPF fail", True),
-        ("550 host mx.privat.example[192.0.2.9] said: 550 5.7.23 SPF fail", True),
-        (
-            (
-                "550 5.1.7 <info@app.de>: Sender address rejected: undeliverable address: "
-                "host mx.app.de[192.0.2.9] said: 550 User unknown"
-            ),
-            False,
-        ),
-        ("550 5.7.23 SPF fail for info@app.de", False),
-    ],
-)
-def test_the_reply_may_tell_of_a_forwarder(said: str, *, forwarded: bool) -> None:
-    facts = RecipientFacts(final_recipient="max@firma.de", replies=(Reply(said, "part 1"),))
-    assert facts.forwarded is forwarded
-
-
-def test_a_nameless_recipient_is_forwarded_nowhere() -> None:
-    said = "550 <max@firma.de>: Recipient address rejected: SPF fail"
-    assert not RecipientFacts(replies=(Reply(said, "part 1"),)).forwarded
+def test_a_refusal_elsewhere_is_behind_a_forwarder() -> None:
+    assert RecipientFacts(final_recipient="max@firma.de", refused_elsewhere=True).forwarded
 
 
 def test_every_reason_belongs_to_exactly_one_category() -> None:

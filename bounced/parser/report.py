@@ -44,6 +44,7 @@ from bounced.parser.returned import (
 )
 from bounced.parser.signs import is_bounce, is_from_system, is_sent_to_many
 from bounced.parser.text import join_spaces
+from bounced.parser.wrapping import is_refused_elsewhere
 
 __all__ = ["HeaderNames", "read_report"]
 
@@ -126,7 +127,10 @@ def _build(message: Message, finding: _Finding, returned: ReturnedMessage | None
     envelope_id = about.first("original-envelope-id")
     return Report(
         kind=finding.kind,
-        recipients=finding.recipients,
+        recipients=tuple(
+            replace(facts, refused_elsewhere=True) if is_refused_elsewhere(facts) else facts
+            for facts in finding.recipients
+        ),
         reporting_mta=reporting_mta,
         queue_id=_read_queue_id(about, returned, reporting_mta),
         envelope_id=envelope_id.strip() or None if envelope_id else None,

@@ -6,6 +6,7 @@ Source: the reports of the servers named at each pattern, and their source code.
 import re
 from typing import NamedTuple
 
+from bounced.model import RecipientFacts, recipient_key
 from bounced.parser.fields import find_code
 
 _COMMANDS = (
@@ -55,6 +56,10 @@ _DMA = re.compile(
 # chasquid names MAIL and RCPT in one breath, so that neither is known.
 _CHASQUID_FATE = re.compile(r"\((?:EMAIL|PIPE|FORWARD)\) failed [^:]{1,60}error:\s*")
 _CHASQUID_STAGE = re.compile(r"^(MAIL\+RCPT|DATA closing|DATA) (?=[245]\d\d[ -])")
+_QUOTED_SERVER = re.compile(r"\bhost [\w.-]{1,255}\[[^\]\s]{1,60}\] said:")
+_REJECTED_RECIPIENT = re.compile(r"<([^<>\s]{1,320})>: Recipient address rejected")
+# A server that asks the sender's own server quotes what that said of the sender.
+_ABOUT_SENDER = re.compile(r"sender|verif|callout", re.IGNORECASE)
 _SENDMAIL_REASON = re.compile(r"^\(reason: (.*)\)$")
 _EXCHANGE_WORDS = re.compile(r"Remote Server returned '(.+)'")
 _EXCHANGE_END = re.compile(r" ?##.*$")
@@ -179,3 +184,20 @@ def find_afterword(line: str) -> str | None:
 def name_command(stage: str) -> str | None:
     """Return the SMTP command of a stage as MTAs word it (`end of DATA command`)."""
     return next((name for pattern, name in _COMMANDS if pattern.search(stage)), None)
+
+
+def is_refused_elsewhere(facts: RecipientFacts) -> bool:
+    """Tell whether the decisive reply quotes another server's, or rejects another recipient.
+
+    Postfix writes both where it forwards while the client waits.
+    """
+    reply = facts.replies[0].text if facts.replies else ""
+    if _ABOUT_SENDER.search(reply):
+        return False
+    if _QUOTED_SERVER.search(reply):
+        return True
+    own = {
+        recipient_key(each) for each in (facts.original_recipient, facts.final_recipient) if each
+    }
+    other = _REJECTED_RECIPIENT.search(reply)
+    return other is not None and bool(own) and recipient_key(other[1]) not in own

@@ -177,3 +177,34 @@ def test_what_stands_beside_another_recipient_is_not_said_of_him() -> None:
         ("a@firma.test", 552, ["552 5.2.2 Mailbox is full"]),
         ("b@firma.test", None, ["It failed:"]),
     ]
+
+
+@pytest.mark.parametrize(
+    ("said", "forwarded"),
+    [
+        ("550 5.7.23 <max@firma.de>: Recipient address rejected: SPF fail", False),
+        ("550 5.7.23 <MAX@Firma.DE>: Recipient address rejected: SPF fail", False),
+        ("550 5.7.23 <m.huber@privat.example>: Recipient address rejected: SPF fail", True),
+        ("550 host mx.privat.example[192.0.2.9] said: 550 5.7.23 SPF fail", True),
+        (
+            (
+                "550 5.1.7 <info@app.de>: Sender address rejected: undeliverable address: "
+                "host mx.app.de[192.0.2.9] said: 550 User unknown"
+            ),
+            False,
+        ),
+        ("550 5.7.23 SPF fail for info@app.de", False),
+    ],
+)
+def test_the_reply_may_tell_of_a_forwarder(said: str, *, forwarded: bool) -> None:
+    status = (
+        f"Final-Recipient: rfc822; max@firma.de\nAction: failed\nDiagnostic-Code: smtp; {said}"
+    )
+    (found,) = facts(report("", status))
+    assert found.forwarded is forwarded
+
+
+def test_a_nameless_recipient_is_forwarded_nowhere() -> None:
+    said = "550 <max@firma.de>: Recipient address rejected: SPF fail"
+    (found,) = facts(report("", f"Action: failed\nDiagnostic-Code: smtp; {said}"))
+    assert (found.recipient, found.forwarded) == (None, False)
