@@ -126,13 +126,14 @@ def _run(work: Replay, pool: ParserPool, fingerprint: str | None, *, as_json: bo
         ) from None
     finally:
         pool.stop()
-    if fingerprint is not None:
-        emit(
-            Event.OPERATOR_ACTED,
-            action="replay",
-            detail=f"{seen.differing} of {seen.reports} reports differed, {seen.added} strikes "
-            f"added, {seen.withdrawn} taken back",
-        )
+        # Of an interrupted run too: what it found is corrected.
+        if fingerprint is not None and seen.differing:
+            emit(
+                Event.OPERATOR_ACTED,
+                action="replay",
+                detail=f"{seen.differing} of {seen.reports} reports differed, "
+                f"{seen.added} strikes added, {seen.withdrawn} taken back",
+            )
     return seen
 
 

@@ -229,7 +229,7 @@ class TestReplay:
         assert site.run("replay", "--apply").code == 78
 
     def test_an_interrupted_replay_says_so_and_goes_on(
-        self, site: Site, monkeypatch: pytest.MonkeyPatch
+        self, site: Site, monkeypatch: pytest.MonkeyPatch, log: list[Line]
     ) -> None:
         site.ingest(*map(make_unknown, range(3)))
         site.write_rule()
@@ -241,6 +241,8 @@ class TestReplay:
             75,
             [f"bounced: {INTERRUPTED}; run it again, and it goes on"],
         )
+        (line,) = find_events(log, "operator_acted")
+        assert line["detail"].startswith("1 of 1 reports differed")
         outcome = site.run("replay", "--apply")
         assert outcome.out.splitlines()[0] == (
             "a replay was interrupted: it goes on, 2 reports are left"
