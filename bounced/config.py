@@ -33,11 +33,13 @@ from bounced.values import (
     HeaderName,
     MailAddress,
     Network,
+    OptionalAddress,
     OptionalPath,
     PositiveDuration,
     Prefix,
     Resolver,
     Size,
+    SocketAddress,
     Timezone,
 )
 
@@ -48,10 +50,7 @@ _ALIKE = 0.7
 
 EMPTY_YET = frozenset(
     {
-        "smtp.proxy_protocol_from",
-        "http.listen",
         "http.public_url",
-        "http.tokens_file",
         "dns.enabled",
         "dns.resolvers",
         "dns.timeout",
@@ -71,7 +70,7 @@ class SmtpSettings(_Section):
     """How mail comes in."""
 
     listen: tuple[Address, ...] = ("127.0.0.1:8025",)
-    lmtp_listen: tuple[Address, ...] = ()
+    lmtp_listen: tuple[SocketAddress, ...] = ()
     hostname: str = ""
     own_relays: tuple[Network, ...] = (
         ipaddress.ip_network("127.0.0.0/8"),
@@ -81,6 +80,9 @@ class SmtpSettings(_Section):
     max_message: Size = Field(default="10MiB")  # type: ignore[assignment] # parsed by Size
     max_connections: int = Field(default=1000, ge=1)
     max_connections_per_client: int = Field(default=100, ge=1)
+    max_commands: int = Field(default=1000, ge=1)
+    max_errors: int = Field(default=20, ge=1)
+    max_message_memory: Size = Field(default="256MiB")  # type: ignore[assignment] # parsed by Size
     command_timeout: PositiveDuration = Field(default="60s")  # type: ignore[assignment] # parsed
     session_timeout: PositiveDuration = Field(default="10m")  # type: ignore[assignment] # parsed
     tls_certificate_file: OptionalPath = None
@@ -183,9 +185,18 @@ class RelaySettings(_Section):
 class HttpSettings(_Section):
     """The HTTP listener."""
 
-    listen: Address = "127.0.0.1:8080"
+    listen: OptionalAddress = "127.0.0.1:8080"
     public_url: str = ""
     tokens_file: OptionalPath = None
+
+
+class RetentionSettings(_Section):
+    """How long and how much is kept of what nothing else limits."""
+
+    quarantine_age: PositiveDuration = Field(default="90d")  # type: ignore[assignment] # parsed
+    quarantine_size: Size = Field(default="1GiB")  # type: ignore[assignment] # parsed by Size
+    min_free_space: Size = Field(default="256MiB")  # type: ignore[assignment] # parsed by Size
+    events_age: PositiveDuration = Field(default="90d")  # type: ignore[assignment] # parsed
 
 
 class DnsSettings(_Section):
@@ -218,6 +229,7 @@ class Settings(_Section):
     relay: RelaySettings = RelaySettings()
     http: HttpSettings = HttpSettings()
     dns: DnsSettings = DnsSettings()
+    retention: RetentionSettings = RetentionSettings()
     log: LogSettings = LogSettings()
 
     @model_validator(mode="after")

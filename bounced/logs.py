@@ -72,6 +72,7 @@ class Event(StrEnum):
     WEBHOOK_SENT = "webhook_sent"
     WEBHOOK_FAILED = "webhook_failed"
     OPERATOR_ACTED = "operator_acted"
+    QUARANTINE_COUNTED = "quarantine_counted"
     RETENTION_PURGED = "retention_purged"
     JOB_FAILED = "job_failed"
     LIBRARY_MESSAGE = "library_message"
@@ -104,7 +105,7 @@ EVENTS: Mapping[Event, EventShape] = {
     Event.CONFIG_LOADED: _shape("path", "rule_files keys"),
     Event.CONFIG_WARNING: _shape("why", level=_WARNING),
     Event.CONFIG_REJECTED: _shape("why", level=_ERROR),
-    Event.SMTP_REFUSED: _shape("why", "client sender recipient reply"),
+    Event.SMTP_REFUSED: _shape("why", "client sender recipient reply times"),
     Event.REPORT_RECEIVED: _shape("report client trust", "recipient sender size"),
     Event.REPORT_DUPLICATE: _shape("report", "recipient"),
     Event.REPORT_PARSED: _shape("report kind", "recipients reporting_mta message_id notes"),
@@ -130,6 +131,10 @@ EVENTS: Mapping[Event, EventShape] = {
     Event.NOTICE_FAILED: _shape("notice author slots", "detail", level=_ERROR),
     Event.NOTICE_OUTCOME_UNKNOWN: _shape("notice author slots", "detail", level=_WARNING),
     Event.NOTICE_BOUNCED: _shape("notice author", "recipient category reason", level=_WARNING),
+    Event.SELF_CHECK_FAILED: _shape("check why", "detail", level=_WARNING),
+    Event.SELF_CHECK_PASSED: _shape("check", "detail"),
+    Event.QUARANTINE_COUNTED: _shape("reports bytes", "oldest_at received why"),
+    Event.RETENTION_PURGED: _shape("what count why", "bytes detail"),
     Event.DATABASE_LOST: _shape(optional="error", level=_ERROR),
     Event.DATABASE_RESTORED: _shape(),
     Event.OPERATOR_ACTED: _shape("action", "subject detail"),

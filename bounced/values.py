@@ -28,6 +28,8 @@ _DURATION_UNITS = {
 _LONGEST = timedelta(days=36_500)
 _SIZE_UNITS = {"B": 1, "KiB": 2**10, "MiB": 2**20, "GiB": 2**30}
 _HIGHEST_PORT = 65_535
+_LONGEST_SOCKET_PATH = 107
+"""Bytes; what Linux has room for (unix(7))."""
 
 
 def parse_duration(value: object) -> timedelta:
@@ -66,9 +68,32 @@ def parse_address(value: str) -> tuple[str, int]:
     return host.removeprefix("[").removesuffix("]"), int(port)
 
 
+def parse_socket_path(value: str) -> Path | None:
+    """Return the path of `unix:/path`; None for any other address; raises ValueError."""
+    scheme, colon, path = value.partition(":")
+    if not colon or scheme != "unix":
+        return None
+    if not path.startswith("/") or len(path.encode()) > _LONGEST_SOCKET_PATH:
+        raise ValueError(
+            f"{value!r} is no local socket: write unix:/path, absolute, "
+            f"{_LONGEST_SOCKET_PATH} bytes at most"
+        )
+    return Path(path)
+
+
 def _check_address(value: str) -> str:
     parse_address(value)
     return value
+
+
+def _check_socket_address(value: str) -> str:
+    if parse_socket_path(value) is None:
+        parse_address(value)
+    return value
+
+
+def _check_optional_address(value: str) -> str:
+    return _check_address(value) if value else value
 
 
 def _check_resolver(value: str) -> str:
@@ -149,6 +174,8 @@ Duration = Annotated[timedelta, BeforeValidator(parse_duration)]
 PositiveDuration = Annotated[Duration, AfterValidator(_check_positive)]
 Size = Annotated[int, BeforeValidator(parse_size), Field(gt=0)]
 Address = Annotated[str, AfterValidator(_check_address)]
+SocketAddress = Annotated[str, AfterValidator(_check_socket_address)]
+OptionalAddress = Annotated[str, AfterValidator(_check_optional_address)]
 Resolver = Annotated[str, AfterValidator(_check_resolver)]
 Network = Annotated[ipaddress.IPv4Network | ipaddress.IPv6Network, BeforeValidator(_parse_network)]
 Domain = Annotated[str, AfterValidator(_check_domain)]

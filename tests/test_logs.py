@@ -22,7 +22,7 @@ strike_counted strike_ignored case_exhausted case_reset case_closed notice_queue
 notice_sent notice_deferred notice_failed notice_outcome_unknown notice_bounced guard_tripped
 guard_cleared sender_diagnosed draft_written self_check_failed self_check_passed block_listed
 block_cleared database_lost database_restored webhook_sent webhook_failed operator_acted
-retention_purged job_failed library_message
+quarantine_counted retention_purged job_failed library_message
 """
 
 REQUIRED = {

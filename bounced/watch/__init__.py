@@ -1,0 +1,1 @@
+"""What is looked after while the daemon runs: certificates, quarantine, disk space."""

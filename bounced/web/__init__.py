@@ -1,0 +1,1 @@
+"""HTTP: the API of the sending application, health, metrics."""
