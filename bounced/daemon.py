@@ -9,16 +9,17 @@ import asyncio
 import os
 import secrets
 import signal
-import traceback
-from collections.abc import Awaitable, Callable, Sequence
+import socket
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-from apscheduler.schedulers.asyncio import AsyncIOScheduler
 from sqlalchemy.exc import DBAPIError
 
 from bounced import __version__, logs, systemd
 from bounced.config import Settings, list_warnings
+from bounced.jobs import Clock, Jobs
+from bounced.keyfile import SECRET_BYTES, make_first_key
 from bounced.ledger import notices, reports, rounds
 from bounced.ledger.engine import Ledger
 from bounced.ledger.health import describe_error, is_lost, probe
@@ -32,10 +33,15 @@ from bounced.origin.admission import AdmissionSettings
 from bounced.origin.token import KeyRing
 from bounced.plan import Plan, make_plan, make_pool
 from bounced.processor.processor import Processor, ProcessorSettings
+from bounced.watch.certificates import CertificateWatch
+from bounced.web.api import Api
+from bounced.web.app import make_app
+from bounced.web.metrics import EventCounter
+from bounced.web.server import HttpServer
 from bounced.wiring import make_origin, make_policy
 
-Clock = Callable[[], datetime]
-Job = Callable[[datetime], Awaitable[object]]
+Sockets = Mapping[str, Sequence[socket.socket]]
+"""By what is spoken there: smtp, lmtp, http."""
 
 BEAT_S = 0.5
 """How often the ledger is asked what is due; durations are honoured to within a second."""
@@ -46,7 +52,9 @@ PAUSE_S = 1.0
 END = timedelta(seconds=9)
 """After so long a stop is cut short; what kill -9 cannot harm, this cannot."""
 _CUT_SHORT = 75
-_NEEDS_RESTART = ("database", "smtp.listen", "smtp.lmtp_listen")
+_LOOK_S = 60.0
+"""How often what changes slowly is looked at: certificates, quarantine, disk space."""
+_NEEDS_RESTART = ("database", "smtp.listen", "smtp.lmtp_listen", "http.listen")
 
 _ID_ALPHABET = "0123456789abcdefghjkmnpqrstvwxyz"
 _TIME_DIGITS, _RANDOM_DIGITS = 10, 6
@@ -87,24 +95,27 @@ class Daemon:
         self.ledger = Ledger(settings.database.url)
         try:
             self.ledger.prepare()
-            self._plan = self._make_plan(settings)
+            secret = secrets.token_bytes(SECRET_BYTES)
+            make_first_key(settings, self.ledger.file, secret, clock().date())
+            self._plan = make_plan(settings, self.ledger.file)
         except BouncedError:
             self.ledger.close()
             raise
         self._started_with = settings
-        self._jobs: set[asyncio.Task[None]] = set()
+        self._jobs = Jobs(clock)
+        self.events = EventCounter()
         self._stopping = asyncio.Event()
-        self._database_lost = False
 
     @property
     def admission(self) -> tuple[AdmissionSettings, KeyRing]:
-        """Return what return paths are made of and checked with, as of the last reload."""
-        return self._plan.admission, self._plan.ring
+        """Return what return paths are made of and checked with, the keys as of now."""
+        return self._plan.admission, self._plan.keys.ring
 
-    async def start(self, *, beat: bool = True) -> None:
+    async def start(self, *, beat: bool = True, sockets: Sockets | None = None) -> None:
         """Recover what a predecessor left, then listen; without `beat` jobs are called by hand.
 
-        Raises ListenError where an address cannot be had.
+        `sockets`, under `smtp`, `lmtp` and `http`, listen already and stand in for the configured
+        addresses of their kind. Raises ListenError where an address cannot be had.
         """
         plan = self._plan
         self._log_loaded(plan)
@@ -119,11 +130,9 @@ class Daemon:
         self.listener = Listener(
             plan.settings.smtp, lambda: self.admission, self._store, self._clock, make_report_id
         )
-        await self._listen()
-        self._scheduler = AsyncIOScheduler(
-            timezone=UTC,
-            job_defaults={"max_instances": 1, "coalesce": True, "misfire_grace_time": None},
-        )
+        self.http = HttpServer(make_app(self._make_api()))
+        self.certificates = CertificateWatch(self.listener.reload_certificate)
+        await self._listen(sockets or {})
         if beat:
             self._start_beat()
         emit(
@@ -131,13 +140,13 @@ class Daemon:
             version=__version__,
             smtp=self.listener.smtp,
             lmtp=self.listener.lmtp,
-            http=[],
+            http=self.http.addresses,
             database=self.ledger.engine.url.render_as_string(hide_password=True),
             pid=os.getpid(),
         )
         systemd.notify("READY=1")
 
-    async def serve(self, load: Callable[[], Settings]) -> None:
+    async def serve(self, load: Callable[[], Settings], sockets: Sockets | None = None) -> None:
         """Run until SIGTERM or SIGINT; SIGHUP reloads by `load`."""
         loop = asyncio.get_running_loop()
 
@@ -146,9 +155,9 @@ class Daemon:
 
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, self._stopping.set)
-        await self.start()
+        await self.start(sockets=sockets)
         loop.add_signal_handler(
-            signal.SIGHUP, lambda: self._spawn(self._run_job("reload", reload))
+            signal.SIGHUP, lambda: self._jobs.spawn(self._jobs.run("reload", reload))
         )
         await self._stopping.wait()
         cut = loop.call_later(END.total_seconds(), _cut_short)
@@ -161,11 +170,9 @@ class Daemon:
         self._stopping.set()
         self.processor.stop()
         self.dispatcher.stop()
-        if self._scheduler.running:
-            self._scheduler.pause()
-        await asyncio.gather(self.listener.stop(GRACE), self._drain())
-        if self._scheduler.running:
-            self._scheduler.shutdown(wait=False)
+        await asyncio.gather(
+            self.listener.stop(GRACE), self.http.stop(GRACE), self._jobs.stop(GRACE)
+        )
         await asyncio.to_thread(self.processor.pool.stop)
         await asyncio.to_thread(self.writer.stop)
         pending = await asyncio.to_thread(self._count_pending)
@@ -176,7 +183,7 @@ class Daemon:
         """Take over changed settings, rules, templates, keys; on any fault keep the old ones."""
         systemd.notify(systemd.describe_reload())
         try:
-            plan = await asyncio.to_thread(self._make_plan, load())
+            plan = await asyncio.to_thread(make_plan, load(), self.ledger.file)
             await self.listener.apply(plan.settings.smtp)
             await self._leave_rehearsal(plan)
         except (BouncedError, DBAPIError) as error:
@@ -194,24 +201,49 @@ class Daemon:
         self.processor.settings = plan.processor
         self.dispatcher.settings = plan.dispatcher
         old_pool.close()
-        logs.configure(plan.settings.log)
+        logs.configure(plan.settings.log, watch=self.events)
         self._log_loaded(plan)
         for name in _NEEDS_RESTART:
             if _read_key(plan.settings, name) != _read_key(self._started_with, name):
                 emit(Event.CONFIG_WARNING, why=f"{name} has changed: it takes a restart")
 
-    def _make_plan(self, settings: Settings) -> Plan:
-        return make_plan(settings, self.ledger.file, self._clock().date())
-
-    async def _listen(self) -> None:
+    async def _listen(self, sockets: Sockets) -> None:
+        keys = "smtp.listen, smtp.lmtp_listen"
         try:
-            await self.listener.start()
+            await self.listener.start(sockets)
+            keys, listen = "http.listen", self._plan.settings.http.listen
+            if listen or "http" in sockets:
+                await self.http.start(listen, sockets.get("http", ()))
         except (OSError, BouncedError) as error:
+            await self.listener.stop(timedelta(0))
             await asyncio.to_thread(self.writer.stop)
             self.ledger.close()
             if isinstance(error, BouncedError):
                 raise
-            raise ListenError(f"smtp.listen, smtp.lmtp_listen: {error.strerror}") from None
+            raise ListenError(f"{keys}: {error.strerror}") from None
+
+    def _make_api(self) -> Api:
+        return Api(
+            ledger=self.ledger,
+            writer=self.writer,
+            admission=lambda: self.admission,
+            policy=lambda: self._plan.processor.policy,
+            tokens=lambda: self._plan.tokens,
+            faults=self._list_faults,
+            note_refused=lambda **line: emit(Event.API_REFUSED, **line),
+            events=self.events,
+            clock=self._clock,
+            new_id=make_id,
+        )
+
+    def _list_faults(self) -> list[str]:
+        """Say what keeps the daemon from taking mail in."""
+        faults = []
+        if self._stopping.is_set():
+            faults.append("the daemon is stopping")
+        if self._jobs.database_lost:
+            faults.append("the database cannot be written")
+        return faults
 
     async def _recover(self, plan: Plan) -> None:
         """Take up what a predecessor was doing."""
@@ -238,73 +270,45 @@ class Daemon:
         except DBAPIError as error:
             if not is_lost(error):
                 raise
-            self._note_lost(error)
+            self._jobs.note_lost(error)
             raise LedgerError("the database is lost") from error
-        self._note_restored()
+        self._jobs.note_restored()
         self.processor.wake()
 
     def _start_beat(self) -> None:
-        self._spawn(self._process_forever())
-        self._every(BEAT_S, "send notices", self.dispatcher.send_due)
-        self._every(PAUSE_S, "look for the database", self.look_for_database)
+        jobs = self._jobs
+        jobs.spawn(self._process_forever())
+        jobs.every(BEAT_S, "send notices", self.dispatcher.send_due)
+        jobs.every(PAUSE_S, "look for the database", self.look_for_database)
+        jobs.every(_LOOK_S, "look at the certificate", self.look_at_certificate)
         interval = systemd.find_watchdog_interval()
         if interval is not None:
-            self._every(interval.total_seconds(), "watchdog", _feed_watchdog)
-        self._scheduler.start()
-
-    def _every(self, seconds: float, name: str, job: Job) -> None:
-        async def run() -> None:
-            await self._track(self._run_job(name, job))
-
-        self._scheduler.add_job(run, "interval", seconds=seconds, name=name)
+            jobs.every(interval.total_seconds(), "watchdog", _feed_watchdog)
+        jobs.start()
 
     async def _process_forever(self) -> None:
         async def process(_now: datetime) -> object:
             return await self.processor.process_waiting()
 
         while not self._stopping.is_set():
-            if not await self._run_job("process reports", process):
+            if not await self._jobs.run("process reports", process):
                 await asyncio.sleep(PAUSE_S)
             await self.processor.wait(PAUSE_S)
-
-    async def _run_job(self, name: str, job: Job) -> bool:
-        """Run a job once; what it raises is logged, and the next beat tries again."""
-        try:
-            await job(self._clock())
-        except Exception as error:  # noqa: BLE001 - the job wrapper: a bug must not end the daemon
-            if isinstance(error, DBAPIError) and is_lost(error):
-                self._note_lost(error)
-                return False
-            emit(
-                Event.JOB_FAILED,
-                job=name,
-                error=type(error).__name__,
-                exception="".join(traceback.format_exception(error)),
-            )
-            return False
-        return True
 
     async def look_for_database(self, now: datetime) -> None:
         """While the database is lost, try whether it can be written again.
 
         A job that found nothing to do proves nothing: it may not have written at all.
         """
-        if self._database_lost:
+        if self._jobs.database_lost:
             await self.writer.run(lambda connection: probe(connection, now))
-            self._note_restored()
+            self._jobs.note_restored()
             self.processor.wake()
 
-    def _note_lost(self, error: DBAPIError) -> None:
-        """Log once that the database is lost."""
-        if not self._database_lost:
-            emit(Event.DATABASE_LOST, error=describe_error(error))
-        self._database_lost = True
-
-    def _note_restored(self) -> None:
-        """Log once that it is back."""
-        if self._database_lost:
-            emit(Event.DATABASE_RESTORED)
-        self._database_lost = False
+    async def look_at_certificate(self, now: datetime) -> None:
+        """Take over a certificate that has been renewed; tell of one that ends."""
+        smtp = self._plan.settings.smtp
+        self.certificates.look(now, smtp.tls_certificate_file, smtp.tls_key_file)
 
     def _count_pending(self) -> dict[str, int] | None:
         """Count the reports that wait for the next start; None where the database is lost."""
@@ -314,35 +318,12 @@ class Daemon:
             return None
         return {"reports": counts.get(ReportState.STORED.value, 0)}
 
-    def _spawn(self, work: Awaitable[object]) -> None:
-        async def run() -> None:
-            await self._track(work)
-
-        asyncio.ensure_future(run())  # noqa: RUF006 - _track keeps it
-
-    async def _track(self, work: Awaitable[object]) -> None:
-        task = asyncio.current_task()
-        assert task is not None
-        self._jobs.add(task)
-        try:
-            await work
-        finally:
-            self._jobs.discard(task)
-
-    async def _drain(self) -> None:
-        """Wait for what runs, then end it."""
-        if self._jobs:
-            _, late = await asyncio.wait(self._jobs, timeout=GRACE.total_seconds())
-            for task in late:
-                task.cancel()
-            await asyncio.gather(*late, return_exceptions=True)
-
     def _log_loaded(self, plan: Plan) -> None:
         emit(
             Event.CONFIG_LOADED,
             path=str(self._config_path or "built-in defaults"),
             rule_files=len(plan.rules),
-            keys=len(plan.ring.keys),
+            keys=len(plan.keys.ring.keys),
         )
         for why in list_warnings(plan.settings):
             emit(Event.CONFIG_WARNING, why=why)

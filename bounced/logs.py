@@ -36,6 +36,7 @@ class Event(StrEnum):
     CONFIG_WARNING = "config_warning"
     CONFIG_REJECTED = "config_rejected"
     SMTP_REFUSED = "smtp_refused"
+    API_REFUSED = "api_refused"
     REPORT_RECEIVED = "report_received"
     REPORT_DUPLICATE = "report_duplicate"
     REPORT_PARSED = "report_parsed"
@@ -106,6 +107,7 @@ EVENTS: Mapping[Event, EventShape] = {
     Event.CONFIG_WARNING: _shape("why", level=_WARNING),
     Event.CONFIG_REJECTED: _shape("why", level=_ERROR),
     Event.SMTP_REFUSED: _shape("why", "client sender recipient reply times"),
+    Event.API_REFUSED: _shape("why client", "times", level=_WARNING),
     Event.REPORT_RECEIVED: _shape("report client trust", "recipient sender size"),
     Event.REPORT_DUPLICATE: _shape("report", "recipient"),
     Event.REPORT_PARSED: _shape("report kind", "recipients reporting_mta message_id notes"),
@@ -166,8 +168,16 @@ def check_shape(
     return line
 
 
-def configure(settings: LogSettings, stream: TextIO | None = None) -> None:
-    """Send structlog and the standard library's loggers to `stream` (stderr) in our form."""
+def configure(
+    settings: LogSettings,
+    stream: TextIO | None = None,
+    *,
+    watch: structlog.typing.Processor | None = None,
+) -> None:
+    """Send structlog and the standard library's loggers to `stream` (stderr) in our form.
+
+    `watch` sees every line before it is written.
+    """
     out = stream or sys.stderr
     console = settings.format == "console" or (settings.format == "auto" and out.isatty())
     render: list[Any] = (
@@ -180,6 +190,7 @@ def configure(settings: LogSettings, stream: TextIO | None = None) -> None:
     )
     structlog.configure(
         processors=[
+            *([watch] if watch else []),
             structlog.processors.add_log_level,
             structlog.processors.TimeStamper(fmt="iso", utc=True, key="at"),
             _Masker(settings.addresses),

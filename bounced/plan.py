@@ -1,28 +1,26 @@
 """Everything that is made from the settings before anything runs: files read, rooms furnished.
 
-Making it changes nothing but a missing key file, so that a reload can try it and keep the old one.
+Making it changes nothing, so that a reload can try it and keep the old one.
 """
 
 from __future__ import annotations
 
-import secrets
 from dataclasses import dataclass
-from datetime import date
 from pathlib import Path
 
 from bounced.config import Settings
-from bounced.keyfile import SECRET_BYTES, load_keys, read_secret
+from bounced.keyfile import KeyFile, open_keys, read_secret
 from bounced.notifier.compose import Composer
 from bounced.notifier.delivery import Delivery, MaildirDelivery, SmtpDelivery
 from bounced.notifier.dispatcher import DispatcherSettings
 from bounced.origin.admission import AdmissionSettings
-from bounced.origin.token import KeyRing
 from bounced.parser.rulecheck import check_rules
 from bounced.parser.ruleset import TableError, parse_rules
 from bounced.processor.pool import ParserPool
 from bounced.processor.processor import ProcessorSettings
 from bounced.processor.rule_files import read_rule_files
 from bounced.processor.worker import Limits
+from bounced.web.tokens import TokenFile
 from bounced.wiring import make_admission, make_header_names, make_origin, make_policy
 
 
@@ -35,13 +33,14 @@ class Plan:
     processor: ProcessorSettings
     dispatcher: DispatcherSettings
     admission: AdmissionSettings
-    ring: KeyRing
+    keys: KeyFile
+    tokens: TokenFile | None
+    """Who may use the API; None: nobody."""
 
 
-def make_plan(settings: Settings, database_file: Path | None, today: date) -> Plan:
+def make_plan(settings: Settings, database_file: Path | None) -> Plan:
     """Read every file that is named and check it; raises ConfigError, RuleError."""
-    secret = secrets.token_bytes(SECRET_BYTES)
-    ring = load_keys(settings, database_file, secret, today)
+    keys = open_keys(settings, database_file)
     admission, policy = make_admission(settings), make_policy(settings)
     composer = make_composer(settings)
     composer.check()
@@ -51,10 +50,16 @@ def make_plan(settings: Settings, database_file: Path | None, today: date) -> Pl
         rules,
         ProcessorSettings(make_origin(settings), policy),
         DispatcherSettings(
-            settings.notices, policy, admission, ring, composer, _make_delivery(settings)
+            settings.notices,
+            policy,
+            admission,
+            lambda: keys.ring,
+            composer,
+            _make_delivery(settings),
         ),
         admission,
-        ring,
+        keys,
+        TokenFile(settings.http.tokens_file) if settings.http.tokens_file else None,
     )
 
 

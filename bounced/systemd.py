@@ -1,12 +1,23 @@
-"""Tells systemd how the daemon is: ready, reloading, stopping, alive (sd_notify(3))."""
+"""What passes between systemd and the daemon: how it is, and the sockets it is given.
+
+sd_notify(3) for the one, sd_listen_fds(3) for the other.
+"""
 
 from __future__ import annotations
 
+import contextlib
 import os
 import socket
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, MutableMapping
 from datetime import timedelta
+
+from bounced.model import ConfigError
+
+FIRST_SOCKET = 3
+"""The number of the first socket that is handed over; the others follow."""
+SOCKET_NAMES = ("smtp", "lmtp", "http")
+"""What FileDescriptorName= may say, and so what is spoken on a socket."""
 
 
 def notify(state: str, environ: Mapping[str, str] = os.environ) -> bool:
@@ -37,3 +48,41 @@ def find_watchdog_interval(environ: Mapping[str, str] = os.environ) -> timedelta
     if not limit.isdigit() or not int(limit) or not meant_for_us:
         return None
     return timedelta(microseconds=int(limit) // 2)
+
+
+def take_sockets(
+    environ: MutableMapping[str, str] = os.environ, *, first: int = FIRST_SOCKET
+) -> dict[str, list[socket.socket]]:
+    """Return the sockets that systemd listens on for us, by name (sd_listen_fds(3)).
+
+    They are taken once: children get neither them nor the variables. Raises ConfigError for a
+    name that is none of SOCKET_NAMES, and for what is no listening stream socket.
+    """
+    pid, count, names = (
+        environ.pop(name, "") for name in ("LISTEN_PID", "LISTEN_FDS", "LISTEN_FDNAMES")
+    )
+    if pid != str(os.getpid()) or not count.isdigit():
+        return {}
+    taken: dict[str, list[socket.socket]] = {}
+    for number, name in zip(range(first, first + int(count)), names.split(":"), strict=False):
+        if name not in SOCKET_NAMES:
+            raise ConfigError(
+                f"systemd: {name!r} is no name of a socket: write FileDescriptorName=smtp, "
+                "lmtp or http in its socket unit"
+            )
+        taken.setdefault(name, []).append(_take_socket(number, name))
+    return taken
+
+
+def _take_socket(number: int, name: str) -> socket.socket:
+    with contextlib.suppress(OSError):  # no socket at all
+        sock = socket.socket(fileno=number)
+        sock.set_inheritable(False)
+        stream = sock.type == socket.SOCK_STREAM
+        if stream and sock.getsockopt(socket.SOL_SOCKET, socket.SO_ACCEPTCONN):
+            return sock
+        sock.close()
+    raise ConfigError(
+        f"systemd: socket {name!r} does not listen: write ListenStream= and Accept=no in its "
+        "socket unit"
+    )

@@ -15,7 +15,7 @@ from bounced.config import LogSettings
 from bounced.logs import EVENTS, Event, check_shape, configure, emit
 
 EVENT_NAMES = """
-started stopped config_loaded config_warning config_rejected smtp_refused report_received
+started stopped config_loaded config_warning config_rejected smtp_refused api_refused report_received
 report_duplicate report_parsed report_unrecognized report_quarantined worker_killed
 failure_classified failure_unclassified text_cluster_found origin_resolved origin_unresolved
 strike_counted strike_ignored case_exhausted case_reset case_closed notice_queued notice_held

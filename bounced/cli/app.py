@@ -20,6 +20,7 @@ from bounced.cli import (
     keys,
     messages,
     notices,
+    quarantine,
     reports,
     rules,
     serve,
@@ -64,7 +65,7 @@ app.command()(replay)
 app.add_typer(reports.reports_app, name="reports")
 app.add_typer(cases.cases_app, name="cases")
 app.add_typer(notices.notices_app, name="notices")
-app.add_typer(reports.quarantine_app, name="quarantine")
+app.add_typer(quarantine.quarantine_app, name="quarantine")
 app.add_typer(unknown.unknown_app, name="unknown")
 app.add_typer(rules.rules_app, name="rules")
 app.add_typer(keys.keys_app, name="keys")

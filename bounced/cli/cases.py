@@ -125,7 +125,14 @@ def reset_case(case: str, config: ConfigOption = None) -> None:
 
     def reset(connection: Connection) -> Any:
         only(queries.list_cases(connection, case=case), case, "case")
-        return rounds.reset(connection, case, now, settings=make_policy(settings), new_id=make_id)
+        return rounds.reset(
+            connection,
+            case,
+            now,
+            why="operator",
+            settings=make_policy(settings),
+            new_id=make_id,
+        )
 
     row = write(settings, reset)
     if row is None:
@@ -146,7 +153,7 @@ def close_case(case: str, config: ConfigOption = None) -> None:
     """Close a case: the address is corrected. It keeps its count."""
     settings = load_to_act(config)
     now = read_clock()
-    row = write(settings, lambda c: rounds.close(c, case, now, new_id=make_id))
+    row = write(settings, lambda c: rounds.close(c, case, now, why="operator", new_id=make_id))
     if row is None:
         raise InputError(f"{case}: no such case; `bounced cases list` shows them")
     emit(Event.CASE_CLOSED, case=case, author=row.author, subject=row.subject, why="operator")

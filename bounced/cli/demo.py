@@ -44,6 +44,9 @@ _CONFIG = """\
 [smtp]
 listen = ["127.0.0.1:0"]
 
+[http]
+listen = ""
+
 [return_path]
 domains = ["bounce.example.com"]
 

@@ -6,6 +6,7 @@ import os
 import re
 import secrets
 from dataclasses import replace
+from datetime import date, timedelta
 from pathlib import Path
 from typing import Annotated
 
@@ -16,13 +17,22 @@ from bounced.cli.options import ConfigOption, InputError, JsonOption, load, open
 from bounced.cli.output import complain, print_json, print_table, say
 from bounced.config import Language, Settings
 from bounced.daemon import make_id, read_clock
-from bounced.keyfile import SECRET_BYTES, find_keys_file, load_keys, read_keys, write_keys
+from bounced.keyfile import (
+    FIRST_KEY_ID,
+    SECRET_BYTES,
+    change_keys,
+    find_keys_file,
+    make_first_key,
+    open_keys,
+    read_keys,
+)
 from bounced.ledger import sends
 from bounced.ledger.engine import Ledger
 from bounced.logs import Event, emit
 from bounced.model import Send, TokenType
 from bounced.origin.admission import build_return_path
-from bounced.origin.token import MAX_ACTIVE_KEYS, Key, KeyRing, seal
+from bounced.origin.keytext import MAX_ACTIVE_KEYS
+from bounced.origin.token import Key, KeyRing, seal
 from bounced.wiring import make_admission
 
 keys_app = typer.Typer(no_args_is_help=True, help="Signing keys of return paths.")
@@ -33,28 +43,29 @@ _DAY_S = 86_400
 
 
 @keys_app.command("new")
-def new_key(config: ConfigOption = None) -> None:
-    """Make a key that signs from now on; the one before goes on being accepted."""
+def new_key(
+    as_next: Annotated[
+        bool, typer.Option("--next", help="Sign with it only when the present key is retired.")
+    ] = False,
+    config: ConfigOption = None,
+) -> None:
+    """Make a key that signs from now on; the one before goes on being accepted.
+
+    A running daemon takes it at once. Where several hosts have copies of the file: make it with
+    --next, copy the file to each, then `bounced keys retire` the present key and copy the file
+    again within a day.
+    """
     settings, path = _find(config)
     today, secret = read_clock().date(), secrets.token_bytes(SECRET_BYTES)
-    if not path.exists():
-        ring = KeyRing((Key(KEY_IDS[0], secret, today),))
-        write_keys(path, ring, new=True)
-    else:
-        old = read_keys(path)
-        if sum(key.active for key in old.keys) >= MAX_ACTIVE_KEYS:
-            raise InputError(
-                f"{path}: two keys are active; end the older one first: `bounced keys retire ID`"
-            )
-        free = [key_id for key_id in KEY_IDS if old.find(key_id) is None]
-        if not free:
-            raise InputError(f"{path}: every key id is taken; delete retired lines by hand")
-        ring = KeyRing((Key(free[0], secret, today), *old.keys))
-        write_keys(path, ring)
-    _log(settings, "keys new", ring.signing.key_id)
+    ring = change_keys(
+        path, lambda found: _add(path, found, Key("", secret, today), as_next=as_next)
+    )
+    newest = ring.keys[1 if as_next else 0].key_id
+    _log(settings, "keys new", newest)
     say(f"{path}: signing with key {ring.signing.key_id!r}")
-    say("reload a running daemon now (SIGHUP, `systemctl reload bounced`): until then it refuses")
-    say("what the new key signs")
+    if as_next:
+        say(f"key {newest!r} is accepted from now on, and signs when {ring.signing.key_id!r} is")
+        say(f"retired: `bounced keys retire {ring.signing.key_id}`")
 
 
 @keys_app.command("list")
@@ -62,41 +73,42 @@ def list_keys(
     as_json: JsonOption = False,
     config: ConfigOption = None,
 ) -> None:
-    """List keys, never their secrets."""
-    _, path = _find(config)
-    ring = read_keys(path)
-    rows = [
-        {
-            "key": key.key_id,
-            "created_on": key.created_on.isoformat(),
-            "state": "active" if key.active else "retired",
-            "signing": key == ring.signing,
-        }
-        for key in ring.keys
-    ]
+    """List keys, never their secrets.
+
+    A line that is deletable opens nothing any more: delete it from the file by hand.
+    """
+    settings, path = _find(config)
+    ring, today = read_keys(path), read_clock().date()
+    ttl = timedelta(days=make_admission(settings).ttl_days)
+    rows = [_describe(key, ring, today, ttl) for key in ring.keys]
     if as_json:
         for row in rows:
             print_json(row)
     else:
-        columns = ("key", "created on", "state", "signing")
+        columns = [name.replace("_", " ") for name in rows[0]]
         say(f"{path}:")
         print_table("", columns, [tuple(row.values()) for row in rows])
 
 
 @keys_app.command("retire")
-def retire_key(key_id: str, config: ConfigOption = None) -> None:
-    """Sign with a key no more; what it signed is accepted until its time is over."""
+def retire_key(
+    key_id: str,
+    leaked: Annotated[
+        bool, typer.Option("--leaked", help="Delete it: nothing it ever signed is accepted.")
+    ] = False,
+    config: ConfigOption = None,
+) -> None:
+    """Sign with a key no more; what it signed until today is accepted for `return_path.ttl`.
+
+    Whoever has stolen the key can forge for so long. With --leaked it is deleted at once, and
+    bounces of mails that are under way with its return paths are refused.
+    """
     settings, path = _find(config)
-    ring = read_keys(path)
-    key = ring.find(key_id)
-    if key is None:
-        raise InputError(f"{path}: no key {key_id!r}; `bounced keys list` shows them")
-    if not any(other.active for other in ring.keys if other != key):
-        raise InputError(f"{path}: {key_id!r} is the only active key: `bounced keys new` first")
-    keys = tuple(replace(other, active=False) if other == key else other for other in ring.keys)
-    write_keys(path, KeyRing(keys))
-    _log(settings, "keys retire", key_id)
-    say(f"{path}: {key_id!r} signs no more")
+    today = read_clock().date()
+    ring = change_keys(path, lambda found: _end(path, found, key_id, None if leaked else today))
+    _log(settings, "keys retire --leaked" if leaked else "keys retire", key_id)
+    say(f"{path}: {key_id!r} {'is deleted' if leaked else 'signs no more'}")
+    say(f"signing with key {ring.signing.key_id!r}")
 
 
 def sign(
@@ -122,7 +134,8 @@ def sign(
         raise typer.BadParameter(f"{url!r} is no web address: write https://...")
     with open_ledger(settings, create=True) as ledger:
         _ask_about_new(settings, ledger)
-        ring = load_keys(settings, ledger.file, secrets.token_bytes(SECRET_BYTES), now.date())
+        make_first_key(settings, ledger.file, secrets.token_bytes(SECRET_BYTES), now.date())
+        ring = open_keys(settings, ledger.file).ring
         send = Send(
             send=send_id,
             author=author,
@@ -141,6 +154,53 @@ def sign(
         print_json({"send": send_id, "return_path": return_path})
     else:
         say(return_path)
+
+
+def _add(path: Path, found: KeyRing | None, key: Key, *, as_next: bool) -> KeyRing:
+    """Return the keys with a new one: before the others, or behind the one that signs."""
+    if found is None:
+        if as_next:
+            raise InputError(f"{path}: no key signs yet: `bounced keys new` first")
+        return KeyRing((replace(key, key_id=FIRST_KEY_ID),))
+    if sum(other.active for other in found.keys) >= MAX_ACTIVE_KEYS:
+        raise InputError(
+            f"{path}: two keys are active; end the older one first: `bounced keys retire ID`"
+        )
+    free = [key_id for key_id in KEY_IDS if found.find(key_id) is None]
+    if not free:
+        raise InputError(f"{path}: every key id is taken; delete retired lines by hand")
+    first = (found.signing,) if as_next else ()
+    rest = tuple(other for other in found.keys if other not in first)
+    return KeyRing((*first, replace(key, key_id=free[0]), *rest))
+
+
+def _end(path: Path, found: KeyRing | None, key_id: str, retired_on: date | None) -> KeyRing:
+    """Return the keys with one retired on that day; None: without it."""
+    key = found.find(key_id) if found else None
+    if found is None or key is None:
+        raise InputError(f"{path}: no key {key_id!r}; `bounced keys list` shows them")
+    if not any(other.active for other in found.keys if other != key):
+        raise InputError(f"{path}: {key_id!r} is the only active key: `bounced keys new` first")
+    if retired_on is None:
+        return KeyRing(tuple(other for other in found.keys if other != key))
+    if key.retired_on is not None:
+        raise InputError(f"{path}: {key_id!r} was retired on {key.retired_on}")
+    ended = replace(key, active=False, retired_on=retired_on)
+    return KeyRing(tuple(ended if other == key else other for other in found.keys))
+
+
+def _describe(key: Key, ring: KeyRing, today: date, ttl: timedelta) -> dict[str, object]:
+    """Return what may be shown of a key."""
+    accepted_until = key.last_day + ttl if key.last_day else None
+    return {
+        "key": key.key_id,
+        "created_on": key.created_on.isoformat(),
+        "state": "active" if key.active else "retired",
+        "signing": key == ring.signing,
+        "retired_on": key.retired_on and key.retired_on.isoformat(),
+        "accepted_until": accepted_until and accepted_until.isoformat(),
+        "deletable": accepted_until is not None and today > accepted_until,
+    }
 
 
 def _ask_about_new(settings: Settings, ledger: Ledger) -> None:

@@ -1,4 +1,4 @@
-"""`bounced reports` and `bounced quarantine`: what came in, and what nothing vouches for."""
+"""`bounced reports`: what came in, and what was found in it."""
 
 from __future__ import annotations
 
@@ -6,11 +6,10 @@ from typing import Annotated, Any
 
 import typer
 
-from bounced.cli.access import load_to_act, only, read, to_key, write
+from bounced.cli.access import only, read, to_key
 from bounced.cli.options import (
     AuthorOption,
     ConfigOption,
-    InputError,
     JsonOption,
     LimitOption,
     RecipientOption,
@@ -26,10 +25,8 @@ from bounced.cli.output import (
 )
 from bounced.ledger import queries, reports
 from bounced.ledger.records import ReportState
-from bounced.logs import Event, emit
 
 reports_app = typer.Typer(no_args_is_help=True, help="Received reports.")
-quarantine_app = typer.Typer(no_args_is_help=True, help="Reports that nothing vouches for.")
 
 
 @reports_app.command("list")
@@ -91,66 +88,6 @@ def print_raw(report: str, config: ConfigOption = None) -> None:
     """Write a report's message, byte for byte, to stdout."""
     stored = read(config, lambda connection: reports.read_stored(connection, [report]))
     typer.get_binary_stream("stdout").write(only(stored, report, "report").arrival.raw)
-
-
-@quarantine_app.command("list")
-def list_quarantine(
-    limit: LimitOption = None,
-    as_json: JsonOption = False,
-    config: ConfigOption = None,
-) -> None:
-    """List reports in quarantine and what was missing, newest first."""
-    rows = read(
-        config,
-        lambda connection: queries.list_reports(
-            connection, state=ReportState.QUARANTINED, limit=find_limit(limit, as_json=as_json)
-        ),
-    )
-    if as_json:
-        print_rows(rows)
-        return
-    columns = ("report, received (UTC)", "client", "envelope recipient", "what was missing")
-    lines = [
-        (
-            [row["report"], show_minute(row["received_at"])],
-            row["client"],
-            row["envelope_recipient"],
-            [row["why"], row["detail"]],
-        )
-        for row in rows
-    ]
-    fold = ("envelope recipient", "what was missing")
-    print_list(columns, lines, fold=fold, nothing="nothing in quarantine")
-
-
-@quarantine_app.command("show")
-def show_quarantined(
-    report: str,
-    as_json: JsonOption = False,
-    config: ConfigOption = None,
-) -> None:
-    """Show one report in quarantine."""
-    show_report(report, as_json=as_json, config=config)
-
-
-@quarantine_app.command("release")
-def release_quarantined(report: str, config: ConfigOption = None) -> None:
-    """Vouch for a report, so that it is processed again and may count."""
-    settings = load_to_act(config)
-    if not write(settings, lambda connection: reports.release(connection, report)):
-        raise InputError(f"{report}: no report of that id is in quarantine")
-    emit(Event.OPERATOR_ACTED, report=report, action="quarantine release")
-    say(f"{report}: released; a running daemon processes it within a second")
-
-
-@quarantine_app.command("drop")
-def drop_quarantined(report: str, config: ConfigOption = None) -> None:
-    """Delete a report in quarantine for good."""
-    settings = load_to_act(config)
-    if not write(settings, lambda connection: reports.drop(connection, report)):
-        raise InputError(f"{report}: no report of that id is in quarantine")
-    emit(Event.OPERATOR_ACTED, report=report, action="quarantine drop")
-    say(f"{report}: deleted")
 
 
 def _list_verdicts(row: dict[str, Any]) -> list[str]:

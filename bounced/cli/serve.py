@@ -7,17 +7,20 @@ import os
 import socket
 import stat
 from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import typer
 
-from bounced import logs
+from bounced import logs, systemd
+from bounced.certificate import read_certificate
 from bounced.cli.options import ConfigOption, Exit, is_missing, load, name_database
 from bounced.cli.output import say
 from bounced.config import Settings, find_config_file, list_warnings
-from bounced.daemon import Daemon
+from bounced.daemon import Daemon, read_clock
 from bounced.keyfile import find_keys_file, read_keys, read_secret
 from bounced.ledger.engine import Ledger
 from bounced.ledger.lock import hold_database
+from bounced.listener.tls import load_tls
 from bounced.model import BouncedError
 from bounced.plan import load_rules, make_composer
 
@@ -30,16 +33,18 @@ def serve(config: ConfigOption = None) -> None:
     settings = load(config)
     logs.configure(settings.log)
     path = find_config_file(config, os.environ)
+    sockets = systemd.take_sockets()
     daemon = Daemon(settings, config_path=path)
+    logs.configure(settings.log, watch=daemon.events)
     with hold_database(daemon.ledger.file):
-        asyncio.run(daemon.serve(lambda: load(config)))
+        asyncio.run(daemon.serve(lambda: load(config), sockets))
 
 
 def check(config: ConfigOption = None) -> None:
     """Say what would run and what is wrong.
 
-    Looks at configuration, rules, templates, database, keys and relay, and changes nothing. Exits
-    78 when something is wrong.
+    Looks at configuration, rules, templates, database, keys, certificate and relay, and changes
+    nothing. Exits 78 when something is wrong.
     """
     settings = load(config)
     say(f"ok       configuration: {find_config_file(config, os.environ) or 'built-in defaults'}")
@@ -88,10 +93,27 @@ def _check_keys(settings: Settings) -> Iterator[str]:
         yield f"{path}: no file yet; made at the first start"
         return
     ring = read_keys(path)
-    if path.stat().st_mode & stat.S_IRWXO:
-        raise BouncedError(f"{path}: everybody may read it; mend: chmod o= {path}")
+    _refuse_open_file(path)
     ids = ", ".join(key.key_id for key in ring.keys)
     yield f"{path}: {ids}; {ring.signing.key_id} signs"
+
+
+def _check_tls(settings: Settings) -> Iterator[str]:
+    file, key_file = settings.smtp.tls_certificate_file, settings.smtp.tls_key_file
+    if file is None or key_file is None:
+        return
+    now = read_clock()
+    load_tls(settings.smtp, now)
+    _refuse_open_file(key_file)
+    certificate = read_certificate(file)
+    yield certificate.describe(now)
+    if certificate.is_ending(now):
+        say(f"warning  tls: {file}: ends soon; renew it")
+
+
+def _refuse_open_file(path: Path) -> None:
+    if path.stat().st_mode & stat.S_IRWXO:
+        raise BouncedError(f"{path}: everybody may read it; mend: chmod o= {path}")
 
 
 def _check_relay(settings: Settings) -> Iterator[str]:
@@ -115,5 +137,6 @@ _TESTS: dict[str, Callable[[Settings], Iterator[str]]] = {
     "templates": _check_templates,
     "database": _check_database,
     "keys": _check_keys,
+    "tls": _check_tls,
     "relay": _check_relay,
 }

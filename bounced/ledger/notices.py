@@ -7,18 +7,27 @@ can do nothing more.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
 from datetime import datetime, timedelta
 
 from sqlalchemy import Connection, and_, or_, select, update
 
 from bounced.ledger.claims import claim_again, claim_due
 from bounced.ledger.entries import read_claimed
+from bounced.ledger.outbox import NewEvent, publish
 from bounced.ledger.policy import PolicySettings
 from bounced.ledger.records import CaseState, ClaimedNotice, NoticeState
 from bounced.ledger.schema import cases, is_under_way, is_waiting, notices, slots
 from bounced.ledger.strikes import NewId, Opened, lock_authors, open_digests
 from bounced.ledger.tally import recount
+from bounced.logs import Event
+
+SETTLED_EVENTS = {
+    NoticeState.SENT: Event.NOTICE_SENT,
+    NoticeState.FAILED: Event.NOTICE_FAILED,
+    NoticeState.OUTCOME_UNKNOWN: Event.NOTICE_OUTCOME_UNKNOWN,
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -240,7 +249,22 @@ def _settle_cases(
         if after == CaseState.EXHAUSTED.value != before:
             exhausted.append(slot)
     opened = open_digests(connection, {author}, now, new_id)
-    return Settled(notice, author, state, taken, tuple(exhausted), tuple(opened))
+    settled = Settled(notice, author, state, taken, tuple(exhausted), tuple(opened))
+    publish(connection, _tell(settled), now)
+    return settled
+
+
+def _tell(settled: Settled) -> Iterator[NewEvent]:
+    """Yield what the sending application hears of a settled notice."""
+    ids = {"notice": settled.notice, "author": settled.author}
+    yield NewEvent(
+        SETTLED_EVENTS[settled.state], ids | {"slots": [asdict(slot) for slot in settled.slots]}
+    )
+    for slot in settled.exhausted:
+        yield NewEvent(
+            Event.CASE_EXHAUSTED,
+            ids | {"case": slot.case, "subject": slot.subject, "notices": slot.number},
+        )
 
 
 def read_slots(connection: Connection, notice: str) -> tuple[SlotTaken, ...]:

@@ -9,7 +9,7 @@ from typing import Any
 
 from sqlalchemy import Connection, Row, func, or_, select
 
-from bounced.ledger.records import NoticeState, ReportState
+from bounced.ledger.records import CaseState, NoticeState, ReportState
 from bounced.ledger.schema import cases, failures, notices, reports, slots, strikes
 
 _CHUNK = 500
@@ -180,6 +180,16 @@ def _find_next_attempt(row: Row[Any]) -> datetime | None:
     """Return when a notice that was put off is tried again."""
     put_off = row.state == NoticeState.CLAIMED.value and row.detail is not None
     return row.claimed_until if put_off else None
+
+
+def count_by_state(connection: Connection) -> dict[str, dict[str, int]]:
+    """Return how many reports, cases and notices are in each state, by table; none is left out."""
+    counts = {}
+    for table, states in ((reports, ReportState), (cases, CaseState), (notices, NoticeState)):
+        rows = connection.execute(select(table.c.state, func.count()).group_by(table.c.state))
+        found = {row[0]: row[1] for row in rows}
+        counts[table.name] = {state.value: found.get(state.value, 0) for state in states}
+    return counts
 
 
 def count_states(connection: Connection, ids: Sequence[str]) -> dict[str, int]:

@@ -174,6 +174,13 @@ def read_stored(connection: Connection, ids: Sequence[str]) -> list[StoredReport
     ]
 
 
+def find_new(connection: Connection, ids: Sequence[str]) -> set[str]:
+    """Return which of these reports nobody has processed yet; nobody else does until we end."""
+    chosen = reports.c.report.in_(ids), reports.c.state == ReportState.STORED.value
+    query = select(reports.c.report).where(*chosen).order_by(reports.c.report).with_for_update()
+    return set(connection.execute(query).scalars())
+
+
 def quarantine(
     connection: Connection, report: str, why: str, detail: str | None, now: datetime
 ) -> None:

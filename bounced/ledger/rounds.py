@@ -10,11 +10,13 @@ from typing import Any
 
 from sqlalchemy import Connection, Row, select, update
 
+from bounced.ledger.outbox import NewEvent, publish
 from bounced.ledger.policy import PolicySettings
 from bounced.ledger.records import CaseState, NoticeState
 from bounced.ledger.schema import cases, is_under_way, notices, slots, strikes
 from bounced.ledger.strikes import NewId, lock_authors, open_digests
 from bounced.ledger.tally import FRESH, recount
+from bounced.logs import Event
 
 
 def leave_rehearsal(
@@ -47,10 +49,14 @@ def reset(
     case: str,
     now: datetime,
     *,
+    why: str,
     settings: PolicySettings,
     new_id: NewId,
 ) -> Row[Any] | None:
-    """Open a case's next round; None: no such case, or a notice of it is on its way."""
+    """Open a case's next round; None: no such case, or a notice of it is on its way.
+
+    `why` is that of `case_reset`.
+    """
     _lock_author_of(connection, case)
     row = connection.execute(
         update(cases)
@@ -62,20 +68,29 @@ def reset(
     if row is not None:
         recount(connection, case, settings)
         open_digests(connection, {row.author}, now, new_id)
+        told = NewEvent(Event.CASE_RESET, {**row._mapping, "why": why})  # noqa: SLF001 - public in SQLAlchemy
+        publish(connection, [told], now)
     return row
 
 
-def close(connection: Connection, case: str, now: datetime, *, new_id: NewId) -> Row[Any] | None:
-    """Close a case: the address is corrected; it keeps its count. None: no such case."""
+def close(
+    connection: Connection, case: str, now: datetime, *, why: str, new_id: NewId
+) -> Row[Any] | None:
+    """Close a case: the address is corrected; it keeps its count. None: no such case.
+
+    `why` is that of `case_closed`.
+    """
     _lock_author_of(connection, case)
     row = connection.execute(
         update(cases)
         .where(cases.c.case == case)
         .values(state=CaseState.CLOSED.value, closed_at=now, due_at=None)
-        .returning(cases.c.case, cases.c.author, cases.c.subject)
+        .returning(cases.c.case, cases.c.author, cases.c.subject, cases.c.round)
     ).one_or_none()
     if row is not None:
         open_digests(connection, {row.author}, now, new_id)
+        told = NewEvent(Event.CASE_CLOSED, {**row._mapping, "why": why})  # noqa: SLF001 - public in SQLAlchemy
+        publish(connection, [told], now)
     return row
 
 

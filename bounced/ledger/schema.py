@@ -6,6 +6,7 @@ from datetime import UTC, datetime
 from enum import StrEnum
 
 from sqlalchemy import (
+    BigInteger,
     Boolean,
     CheckConstraint,
     Column,
@@ -31,6 +32,8 @@ MAX_NOTICES = 3
 """What the database refuses to exceed, whatever the configuration says."""
 
 _ID = String(16)
+# SQLite counts rows by itself in a column that is declared INTEGER, and in no other.
+_COUNT = BigInteger().with_variant(Integer(), "sqlite")
 
 
 class UtcTime(TypeDecorator[datetime]):
@@ -89,7 +92,13 @@ sends = Table(
     Column("title", CleanText),
     Column("url", CleanText),
     Column("language", CleanText),
+    # Of a send that was registered over HTTP: the application's own id, the SHA-256 of what it
+    # said of the send, and the answer; the same request once more has the same answer.
+    Column("key", CleanText),
+    Column("digest", CleanText),
+    Column("return_path", CleanText),
 )
+Index("uq_sends_key", sends.c.key, unique=True)
 
 send_recipients = Table(
     "send_recipients",
@@ -223,6 +232,7 @@ cases = Table(
     CheckConstraint("round >= 0", name="round"),
 )
 Index("uq_cases_author_subject", cases.c.author, cases.c.subject, unique=True)
+Index("ix_cases_subject", cases.c.subject)
 Index("ix_cases_last_strike_at", cases.c.last_strike_at)
 
 strikes = Table(
@@ -328,4 +338,35 @@ replays = Table(
     # The last report that is done.
     Column("received_at", UtcTime),
     Column("report", _ID),
+)
+
+events = Table(
+    "events",
+    metadata,
+    Column("id", _COUNT, primary_key=True),
+    # Where readers find it; given after the commit, in the order in which commits are seen.
+    Column("position", BigInteger),
+    Column("at", UtcTime, nullable=False),
+    Column("event", CleanText, nullable=False),
+    # A JSON object.
+    Column("body", CleanText, nullable=False),
+)
+is_unnumbered = text("position IS NULL")
+"""Condition of the partial index, as of those above."""
+Index("uq_events_position", events.c.position, unique=True)
+Index(
+    "ix_events_unnumbered",
+    events.c.id,
+    sqlite_where=is_unnumbered,
+    postgresql_where=is_unnumbered,
+)
+Index("ix_events_at", events.c.at)
+
+event_counter = Table(
+    "event_counter",
+    metadata,
+    # One row, so that positions go on where they stood after the last event is deleted.
+    Column("id", Integer, primary_key=True, autoincrement=False),
+    Column("last_position", BigInteger, nullable=False),
+    CheckConstraint("id = 1", name="one_row"),
 )

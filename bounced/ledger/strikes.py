@@ -15,6 +15,7 @@ from typing import Any
 from sqlalchemy import Connection, Row, and_, delete, func, insert, select, update
 
 from bounced.ledger import clusters, policy, reports
+from bounced.ledger.announce import announce, find_new_of_notices
 from bounced.ledger.counting import Counted, StrikeCounter
 from bounced.ledger.failures import Decision, write_failures
 from bounced.ledger.policy import Context, Ignored, PolicySettings, Strike
@@ -59,7 +60,9 @@ def record(
     """Write findings and count their strikes; running it again changes nothing."""
     decided = [(finding, decide(finding, settings)) for finding in findings]
     authors = lock_counted(connection, decided)
+    new = find_new_of_notices(connection, findings)
     outcomes = settle(connection, decided, StrikeCounter(connection, settings, now))
+    announce(connection, [(each.finding, each.recipients) for each in outcomes], new, now)
     return outcomes, open_digests(connection, authors, now, new_id)
 
 

@@ -6,14 +6,16 @@ The reply to a message is decided here alone: 250 stands for a commit (DESIGN §
 from __future__ import annotations
 
 import asyncio
-import ipaddress
 import traceback
-from collections.abc import Awaitable, Callable, Iterable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
 from bounced.ledger.records import NewReport
 from bounced.listener import replies
+from bounced.listener.client import Client
+from bounced.listener.memory import MessageMemory, Share
+from bounced.listener.refusals import RefusalLog
 from bounced.logs import Event, emit
 from bounced.model import LedgerError, Trust
 from bounced.origin.admission import (
@@ -25,22 +27,7 @@ from bounced.origin.admission import (
 )
 from bounced.origin.token import KeyRing
 
-IPAddress = ipaddress.IPv4Address | ipaddress.IPv6Address
-IPNetwork = ipaddress.IPv4Network | ipaddress.IPv6Network
-
 _DAY_S = 86_400
-
-
-@dataclass(frozen=True, slots=True)
-class Client:
-    """The host at the other end of a connection."""
-
-    address: IPAddress | None
-    """None where the socket has none."""
-    own_relay: bool
-
-    def __str__(self) -> str:
-        return str(self.address or "unknown")
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,18 +36,6 @@ class Recipient:
 
     address: str
     accepted: Accepted
-
-
-def find_client(peername: object, own_relays: Iterable[IPNetwork]) -> Client:
-    """Read the address of a socket's peer, as asyncio's `peername` gives it; total."""
-    host = peername[0] if isinstance(peername, tuple) and peername else ""
-    try:
-        address = ipaddress.ip_address(str(host).partition("%")[0])
-    except ValueError:
-        return Client(None, own_relay=False)
-    if isinstance(address, ipaddress.IPv6Address) and address.ipv4_mapped:
-        address = address.ipv4_mapped
-    return Client(address, own_relay=any(address in network for network in own_relays))
 
 
 class Intake:
@@ -77,6 +52,8 @@ class Intake:
         self._store = store
         self._clock = clock
         self._new_id = new_id
+        self.memory = MessageMemory()
+        self.refusals = RefusalLog()
         self._commits: set[asyncio.Task[str]] = set()
 
     def judge(self, address: str, mail_from: str, client: Client) -> Admission:
@@ -91,10 +68,9 @@ class Intake:
             today=int(self._clock().timestamp()) // _DAY_S,
         )
         if isinstance(judgement, Refusal):
-            emit(
-                Event.SMTP_REFUSED,
-                why=judgement.value,
-                client=str(client),
+            self.refusals.write(
+                client,
+                judgement.value,
                 sender=mail_from,
                 recipient=address,
                 reply=judgement.reply,
@@ -102,15 +78,22 @@ class Intake:
         return judgement
 
     async def keep(
-        self, raw: bytes, mail_from: str, recipients: Sequence[Recipient], client: Client
+        self,
+        raw: bytes,
+        mail_from: str,
+        recipients: Sequence[Recipient],
+        client: Client,
+        share: Share,
     ) -> str:
         """Commit one report for each recipient and return the reply; whoever waits may leave.
 
-        The commit goes on when the caller is cancelled because the client hung up.
+        The commit goes on when the caller is cancelled because the client hung up; the memory of
+        the message, `share`, is given back when it is over.
         """
         commit = asyncio.create_task(self._commit(raw, mail_from, recipients, client))
         self._commits.add(commit)
         commit.add_done_callback(self._commits.discard)
+        commit.add_done_callback(lambda _commit: share.release())
         return await asyncio.shield(commit)
 
     async def wait_for_commits(self) -> None:
@@ -145,7 +128,7 @@ class Intake:
             raw=raw,
             envelope_recipient=recipient.address,
             door=recipient.accepted.door,
-            client=str(client.address) if client.address else None,
+            client=str(client) if client.is_known else None,
             mail_from=mail_from,
             token_type=token.type if token else None,
             token_id=token.hex_id if token else None,

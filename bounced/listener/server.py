@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import os
 import socket
-import ssl
-from collections.abc import Awaitable, Callable, Iterable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
 from bounced.config import SmtpSettings
@@ -16,11 +17,12 @@ from bounced.listener.connection import Connection, House, Phase
 from bounced.listener.gate import ConnectionGate
 from bounced.listener.intake import Intake
 from bounced.listener.lmtp import LmtpSession
+from bounced.listener.localsocket import LocalSocket, open_local_socket
 from bounced.listener.session import SmtpSession
-from bounced.model import ConfigError
+from bounced.listener.tls import load_tls
 from bounced.origin.admission import AdmissionSettings
 from bounced.origin.token import KeyRing
-from bounced.values import parse_address
+from bounced.values import parse_address, parse_socket_path
 
 BACKLOG = 512
 """Connections that the kernel keeps waiting while the loop is busy."""
@@ -44,33 +46,36 @@ class Listener:
         new_id: Callable[[datetime], str],
     ) -> None:
         self._settings = settings
+        self._clock = clock
         self._intake = Intake(admission, store, clock, new_id)
         self._gate = ConnectionGate(settings)
         self._house: House | None = None
-        self._smtp: list[asyncio.Server] = []
-        self._lmtp: list[asyncio.Server] = []
+        self._smtp, self._lmtp = _Door(SmtpSession), _Door(LmtpSession)
+        self._files: list[LocalSocket] = []
 
     @property
     def smtp(self) -> list[str]:
         """Return the addresses that SMTP is listened for on, `host:port`, with real ports."""
-        return _list_addresses(self._smtp)
+        return self._smtp.list_addresses()
 
     @property
     def lmtp(self) -> list[str]:
-        """Return the addresses that LMTP is listened for on, `host:port`, with real ports."""
-        return _list_addresses(self._lmtp)
+        """Return the addresses that LMTP is listened for on, `host:port` or `unix:/path`."""
+        return self._lmtp.list_addresses()
 
-    async def start(self) -> None:
-        """Listen on every configured address, or on none.
+    async def start(self, sockets: Mapping[str, Sequence[socket.socket]] | None = None) -> None:
+        """Listen on every address, or on none.
 
-        Raises OSError where one cannot be had, ConfigError where the certificate cannot be used.
+        `sockets`, under `smtp` and `lmtp`, listen already and stand in for the configured
+        addresses of their kind. Raises OSError where an address cannot be had, ConfigError where
+        the certificate cannot be used.
         """
         await self.apply(self._settings)
+        given = sockets or {}
+        settings = self._settings
         try:
-            for address in self._settings.listen:
-                self._smtp.append(await self._listen(address, SmtpSession))
-            for address in self._settings.lmtp_listen:
-                self._lmtp.append(await self._listen(address, LmtpSession))
+            await self._open(self._smtp, given.get("smtp", ()), settings.listen)
+            await self._open(self._lmtp, given.get("lmtp", ()), settings.lmtp_listen)
         except OSError:
             self._close_servers()
             raise
@@ -80,10 +85,18 @@ class Listener:
 
         Raises ConfigError where the certificate cannot be used; the old settings stay then.
         """
-        tls = _load_tls(settings)
+        tls = load_tls(settings, self._clock())
         hostname = settings.hostname or await asyncio.to_thread(socket.getfqdn)
         self._gate.settings = settings
         self._house = House(settings, hostname, tls, self._intake, self._gate)
+
+    def reload_certificate(self) -> None:
+        """Read the certificate anew, for connections from now on; those that are open go on.
+
+        Raises ConfigError where it cannot be used; the old one stays then.
+        """
+        house = self._current_house
+        self._house = replace(house, tls=load_tls(house.settings, self._clock()))
 
     async def stop(self, grace: timedelta) -> None:
         """Stop listening, let messages at hand be finished within `grace`, close everything.
@@ -103,12 +116,33 @@ class Listener:
             async with asyncio.timeout(ABORT_S):
                 await self._gate.wait_until_empty()
 
-    async def _listen(self, address: str, session: type[Connection]) -> asyncio.Server:
+    async def _open(
+        self, door: _Door, given: Sequence[socket.socket], addresses: Sequence[str]
+    ) -> None:
+        for sock in given:
+            await self._serve(door, sock)
+        for address in () if given else addresses:
+            await self._listen(door, address)
+
+    async def _listen(self, door: _Door, address: str) -> None:
+        path = parse_socket_path(address)
+        if path is not None:
+            local = open_local_socket(path)
+            self._files.append(local)
+            await self._serve(door, local.sock)
+            return
         host, port = parse_address(address)
-        loop = asyncio.get_running_loop()
-        return await loop.create_server(
-            lambda: session(self._current_house), host, port, backlog=BACKLOG
+        server = await asyncio.get_running_loop().create_server(
+            lambda: door.session(self._current_house), host, port, backlog=BACKLOG
         )
+        door.servers.append(server)
+
+    async def _serve(self, door: _Door, sock: socket.socket) -> None:
+        # Serves local sockets too; create_unix_server would remove files that are not ours.
+        server = await asyncio.get_running_loop().create_server(
+            lambda: door.session(self._current_house), sock=sock, backlog=BACKLOG
+        )
+        door.servers.append(server)
 
     @property
     def _current_house(self) -> House:
@@ -116,28 +150,29 @@ class Listener:
         return self._house
 
     def _close_servers(self) -> None:
-        for server in (*self._smtp, *self._lmtp):
-            server.close()
-        self._smtp.clear()
-        self._lmtp.clear()
+        for local in self._files:
+            local.remove()
+        self._files.clear()
+        for door in (self._smtp, self._lmtp):
+            for server in door.servers:
+                server.close()
+            door.servers.clear()
 
 
-def _load_tls(settings: SmtpSettings) -> ssl.SSLContext | None:
-    if settings.tls_certificate_file is None or settings.tls_key_file is None:
-        return None
-    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
-    try:
-        context.load_cert_chain(settings.tls_certificate_file, settings.tls_key_file)
-    except OSError as error:  # ssl.SSLError is one
-        raise ConfigError(
-            f"smtp.tls_certificate_file, smtp.tls_key_file: {settings.tls_certificate_file}, "
-            f"{settings.tls_key_file}: cannot be used: {error}"
-        ) from None
-    return context
+@dataclass(frozen=True, slots=True)
+class _Door:
+    """What is spoken on some sockets, and who accepts on them."""
+
+    session: type[Connection]
+    servers: list[asyncio.Server] = field(default_factory=list)
+
+    def list_addresses(self) -> list[str]:
+        return [_name_address(sock) for server in self.servers for sock in server.sockets]
 
 
-def _list_addresses(servers: Iterable[asyncio.Server]) -> list[str]:
-    names = [sock.getsockname() for server in servers for sock in server.sockets]
-    return [
-        f"[{name[0]}]:{name[1]}" if ":" in name[0] else f"{name[0]}:{name[1]}" for name in names
-    ]
+def _name_address(sock: socket.socket) -> str:
+    name = sock.getsockname()
+    if sock.family == socket.AF_UNIX:
+        return f"unix:{os.fsdecode(name)}".replace("\0", "@")  # Linux' abstract namespace
+    host, port = name[:2]
+    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"

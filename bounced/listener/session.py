@@ -12,13 +12,19 @@ from aiosmtpd.smtp import Envelope
 
 from bounced.listener import replies
 from bounced.listener.connection import Connection, Phase
-from bounced.listener.data import read_message
+from bounced.listener.data import Fault, read_message
 from bounced.listener.intake import Recipient
 from bounced.listener.syntax import Refused, read_recipient, read_sender
 from bounced.origin.admission import Refusal
 
 MAX_RECIPIENTS = 100
 """Accepted recipients a transaction (RFC 5321 §4.5.3.1.8)."""
+
+_FAULTS = {
+    Fault.TOO_LARGE: replies.TOO_LARGE,
+    Fault.NO_MEMORY: replies.NO_MEMORY,
+    Fault.BARE_LINE_END: replies.BARE_IN_MESSAGE,
+}
 
 
 class Transaction(Envelope):
@@ -50,7 +56,11 @@ class SmtpSession(Connection):
 
     async def smtp_STARTTLS(self, arg: str | None) -> None:
         """Start TLS once."""
-        if self._tls_protocol is not None:
+        if arg:
+            await self.push(replies.NO_ARGUMENT)
+        elif self.tls_context is None:
+            await self.push(replies.NOT_OFFERED)
+        elif self._tls_protocol is not None:
             await self.push(replies.TLS_ALREADY)
         else:
             await super().smtp_STARTTLS(arg)
@@ -120,6 +130,11 @@ class SmtpSession(Connection):
         return reply
 
     @property
+    def is_busy(self) -> bool:
+        """Tell whether a recipient has been accepted, so that a message may be on its way."""
+        return super().is_busy or bool(self._transaction.recipients)
+
+    @property
     def _transaction(self) -> Transaction:
         assert isinstance(self.envelope, Transaction)
         return self.envelope
@@ -149,7 +164,9 @@ class SmtpSession(Connection):
             return replies.GREET_FIRST
         if self._transaction.sender is not None:
             return replies.NO_NESTED_MAIL
-        sender = read_sender(arg, self.house.settings.max_message)
+        settings = self.house.settings
+        free = self.house.intake.memory.count_free(settings.max_message_memory)
+        sender = read_sender(arg, settings.max_message, free)
         if isinstance(sender, Refused):
             self.log_refusal(sender.why, sender.reply)
             return sender.reply
@@ -177,19 +194,28 @@ class SmtpSession(Connection):
 
     async def _receive(self, transaction: Transaction) -> str:
         assert transaction.sender is not None
+        settings, intake = self.house.settings, self.house.intake
+        share = intake.memory.open_share(settings.max_message_memory)
         self.phase = Phase.READING
         try:
             raw = await read_message(
                 self._reader,
-                max_bytes=self.house.settings.max_message,
+                max_bytes=settings.max_message,
+                share=share,
+                bare_line_ends=self.client.own_relay,
                 on_progress=self._reset_timeout,
             )
+            if isinstance(raw, Fault):
+                self.log_refusal(raw.value, _FAULTS[raw], transaction.sender)
+                return _FAULTS[raw]
             self.phase = Phase.STORING
-            if raw is None:
-                self.log_refusal("too-large", replies.TOO_LARGE, transaction.sender)
-                return replies.TOO_LARGE
-            return await self.house.intake.keep(
-                raw, transaction.sender, transaction.recipients, self.client
+            reply = await intake.keep(
+                raw, transaction.sender, transaction.recipients, self.client, share
             )
+            if reply == replies.STORED:
+                self.note_stored()
+            return reply
         finally:
+            if self.phase is Phase.READING:  # else it is held until the commit is over
+                share.release()
             self.phase = Phase.TALKING

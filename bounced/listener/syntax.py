@@ -40,14 +40,18 @@ class Refused:
     reply: str
 
 
-def read_sender(argument: str | None, max_message: int) -> str | Refused:
-    """Read the argument of MAIL; "" is the null sender. `max_message` is in bytes. Total."""
+def read_sender(argument: str | None, max_message: int, free: int) -> str | Refused:
+    """Read the argument of MAIL; "" is the null sender; total.
+
+    A message that is declared larger than `max_message` bytes is refused for good, one larger than
+    the `free` ones for now.
+    """
     path = _PATH.fullmatch(argument or "")
     if path is None or path["keyword"].upper() != "FROM":
         return Refused("syntax", replies.MAIL_SYNTAX)
     if not _is_fit(path["address"]):
         return Refused("malformed-address", replies.BAD_SENDER)
-    return _refuse_parameters(path["parameters"], max_message) or path["address"]
+    return _refuse_parameters(path["parameters"], max_message, free) or path["address"]
 
 
 def read_recipient(argument: str | None) -> str | Refused:
@@ -72,7 +76,7 @@ def _is_fit(address: str) -> bool:
     )
 
 
-def _refuse_parameters(text: str, max_message: int) -> Refused | None:
+def _refuse_parameters(text: str, max_message: int, free: int) -> Refused | None:
     for word in text.split():
         parameter = _PARAMETER.fullmatch(word)
         if parameter is None:
@@ -83,6 +87,12 @@ def _refuse_parameters(text: str, max_message: int) -> Refused | None:
             return Refused("parameter", replies.UNKNOWN_PARAMETER)
         if not shape.fullmatch(value):
             return Refused("parameter", replies.BAD_PARAMETER)
-        if name == "SIZE" and int(value) > max_message:
-            return Refused("too-large", replies.TOO_LARGE)
+        if name == "SIZE" and int(value) > min(max_message, free):
+            return _refuse_size(int(value), max_message)
     return None
+
+
+def _refuse_size(size: int, max_message: int) -> Refused:
+    if size > max_message:
+        return Refused("too-large", replies.TOO_LARGE)
+    return Refused("memory", replies.NO_MEMORY)

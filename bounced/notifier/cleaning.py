@@ -13,12 +13,19 @@ from bounced.model import domain_key, split_address
 
 MAX_ADDRESS_CHARS = 254
 """RFC 5321 §4.5.3.1.3: a path of 256 octets, its angle brackets included."""
+MAX_LOCAL_CHARS = 64
+"""RFC 5321 §4.5.3.1.1."""
 MAX_URL_CHARS = 2000
 MAX_WORD_CHARS = 40
 """A longer word, such as a URL, may be cut inside: leaving it out would tell too little."""
 
 _BREAKING = frozenset({"Cc", "Zl", "Zp"})
 _INVISIBLE = frozenset({"Cf", "Cs", "Co"})
+_CUT = "…"
+_ACE = "xn--"
+_FAMILIAR = re.compile("[a-z0-9ß-öø-ž-]+")
+_BLANKS = frozenset("\u034f\u115f\u1160\u17b4\u17b5\u2800\u3164\uffa0")
+"""Letters, marks and a symbol by their category, and nothing to see."""
 _URL = re.compile(r"https?://[^\s<>\"]+", re.IGNORECASE)
 
 
@@ -34,15 +41,26 @@ def clean(text: str, max_chars: int) -> str:
 
 
 def clean_address(address: str) -> str:
-    """Return the address for a person to read, its domain as A-labels; total."""
+    """Return the address for a person to read, its domain as `clean_domain` shows it; total."""
     local, domain = split_address(address)
-    shown = f"{local}@{domain_key(clean(domain, MAX_ADDRESS_CHARS))}" if domain else local
-    return clean(shown, MAX_ADDRESS_CHARS)
+    if not domain:
+        return clean(local, MAX_ADDRESS_CHARS)
+    # Cut by itself: an endless local part would else push the domain out of sight.
+    return f"{clean(local, MAX_LOCAL_CHARS)}@{clean_domain(domain)}"
 
 
 def clean_domain(domain: str) -> str:
-    """Return the domain as A-labels; total."""
-    return domain_key(clean(domain, MAX_ADDRESS_CHARS))
+    """Return the domain for a person to read; total.
+
+    Letters that only look like others are shown as A-labels (RFC 5890 §2.3.2.1). A domain in the
+    letters of Western and Central Europe is shown as its owner writes it, so that he knows it, and
+    the A-labels stand beside it: there are look-alikes among those too.
+    """
+    plain = clean(domain, MAX_ADDRESS_CHARS)
+    whole = plain.removesuffix(_CUT)
+    exact = ".".join(_to_a_label(label) for label in domain_key(whole).split("."))
+    readable = ".".join(_to_u_label(label) for label in exact.split("."))
+    return (exact if readable == exact else f"{readable} ({exact})") + plain[len(whole) :]
 
 
 def clean_url(url: str | None) -> str | None:
@@ -52,6 +70,23 @@ def clean_url(url: str | None) -> str | None:
     return url if _URL.fullmatch(url) else None
 
 
+def _to_a_label(label: str) -> str:
+    """Return the A-label, of what IDNA does not allow too, which would else be shown as it is."""
+    return label if label.isascii() else _ACE + label.encode("punycode").decode("ascii")
+
+
+def _to_u_label(label: str) -> str:
+    """Return the label in letters that a reader here tells apart, else as it is."""
+    if not label.startswith(_ACE):
+        return label
+    try:
+        letters = label.removeprefix(_ACE).encode("ascii").decode("punycode")
+    except UnicodeError:
+        return label
+    is_familiar = _FAMILIAR.fullmatch(letters) and domain_key(letters) == label
+    return letters if is_familiar else label
+
+
 def _cut(line: str, max_chars: int) -> str:
     """Return the beginning of the line, up to the end of a word, and the mark that it was cut."""
     head = line[: max_chars - 1]
@@ -59,11 +94,11 @@ def _cut(line: str, max_chars: int) -> str:
     inside_word = line[max_chars - 1] != " "
     if whole and inside_word and len(rest) <= MAX_WORD_CHARS:
         head = whole
-    return head.rstrip() + "…"
+    return head.rstrip() + _CUT
 
 
 def _show(character: str) -> str:
     category = unicodedata.category(character)
     if category in _BREAKING:
         return " "
-    return "" if category in _INVISIBLE else character
+    return "" if category in _INVISIBLE or character in _BLANKS else character

@@ -49,7 +49,8 @@ class DispatcherSettings:
     notices: NoticeSettings
     policy: PolicySettings
     admission: AdmissionSettings
-    ring: KeyRing
+    ring: Callable[[], KeyRing]
+    """Asked for each notice, so that a new key signs at once."""
     composer: Composer
     delivery: Delivery
 
@@ -194,7 +195,7 @@ class Dispatcher:
 
 def _make_return_path(claimed: ClaimedNotice, settings: DispatcherSettings) -> str:
     day = int(claimed.claimed_at.timestamp()) // _DAY_S
-    token = seal(TokenType.NOTICE, bytes.fromhex(claimed.notice), day, settings.ring.signing)
+    token = seal(TokenType.NOTICE, bytes.fromhex(claimed.notice), day, settings.ring().signing)
     return build_return_path(token, settings.admission)
 
 

@@ -6,14 +6,8 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from bounced.model import domain_key, recipient_key, split_address
-from bounced.origin.token import (
-    KeyRing,
-    Token,
-    TokenFault,
-    drop_batv,
-    looks_like_token,
-    open_token,
-)
+from bounced.origin.rewriting import drop_batv, read_srs
+from bounced.origin.token import KeyRing, Token, TokenFault, looks_like_token, open_token
 
 OPS_LOCAL_PARTS = frozenset({"postmaster", "abuse"})
 """Taken at every domain of ours and kept for ops (RFC 5321 §4.5.1, RFC 2142 §4)."""
@@ -42,6 +36,7 @@ class Refusal(StrEnum):
     TOKEN_FORGED = "token-forged"  # noqa: S105
     TOKEN_EXPIRED = "token-expired"  # noqa: S105
     TOKEN_FROM_THE_FUTURE = "token-from-the-future"  # noqa: S105
+    TOKEN_RETIRED_KEY = "token-retired-key"  # noqa: S105
 
     @property
     def reply(self) -> str:
@@ -96,12 +91,12 @@ def judge_recipient(
     `mail_from` is "" for the null sender; `today` counts days since 1970-01-01 UTC.
     """
     local_part, domain = split_address(address)
-    bare = drop_batv(local_part)
-    name = bare.lower()
-    if domain_key(domain) not in {domain_key(ours) for ours in settings.domains}:
+    if not _is_ours(domain, settings):
         # A bare <postmaster> is everyone's (RFC 5321 §4.1.1.3).
-        bare_postmaster = not domain and name == "postmaster"
+        bare_postmaster = not domain and local_part.lower() == "postmaster"
         return Accepted(Door.OPS) if bare_postmaster else Refusal.FOREIGN_DOMAIN
+    bare = _take_bare(local_part, settings)
+    name = bare.lower()
     if name in OPS_LOCAL_PARTS:
         return Accepted(Door.OPS)
     if name in {mailbox.lower() for mailbox in settings.mailboxes}:
@@ -119,6 +114,19 @@ def judge_recipient(
 def build_return_path(token: str, settings: AdmissionSettings) -> str:
     """Return the address that goes into MAIL FROM of the mail that the token belongs to."""
     return f"{settings.prefix}{token}@{settings.domains[0]}"
+
+
+def _is_ours(domain: str, settings: AdmissionSettings) -> bool:
+    return domain_key(domain) in {domain_key(ours) for ours in settings.domains}
+
+
+def _take_bare(local_part: str, settings: AdmissionSettings) -> str:
+    """Take off what relays put around a local part of ours."""
+    bare = drop_batv(local_part)
+    rewritten = read_srs(bare)
+    if rewritten is None or not _is_ours(rewritten.domain, settings):
+        return bare
+    return drop_batv(rewritten.local_part)
 
 
 def _may_write(mail_from: str, allowed: tuple[str, ...]) -> bool:

@@ -24,7 +24,7 @@ MAX_FIELD_CHARACTERS = 2_000
 _QUOTED_CHARACTERS = 120
 
 _PIECE = re.compile(r"[()]|\s+|[^()\s]+")
-_ADDRESS = r"(?:IPv6:)?[0-9A-Fa-f:.]+(?:%\w+)?"
+_ADDRESS = r"(?:IPv6:)?[0-9A-Fa-f:.]+(?:%[\w.-]+)?"
 _HOST = r"(?:<unknown>|[\w.-]+)"
 _EXIM_WORD = r"(?:helo|ident|port)=[^\s@()]+"
 
@@ -58,7 +58,22 @@ class RelayDoubt:
 
     why: Why
     detail: str
-    """For ops: names the address that own_relays would have to hold."""
+    """For ops: what was missing, and which key or command is about it."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Trace:
+    """One of the two messages whose Received fields are walked."""
+
+    why: Why
+    field: str
+    """What ops read before the number of a field."""
+
+
+_REPORT = _Trace(Why.RECEIVED_FROM_OUTSIDE, "Received field")
+_RETURNED = _Trace(Why.RETURNED_FROM_OUTSIDE, "the bounced mail's Received field")
+_NOT_OWN = "is not in smtp.own_relays: add it there if it is a host of yours"
+_RELEASE = "release the report if only hosts of yours had it"
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,12 +99,10 @@ def find_relay_doubt(
     delivery itself for an own relay's, as for a file.
     """
     if client is not None and not is_own(client, own_relays):
-        detail = f"the delivering host {client} is not in own_relays"
-        return RelayDoubt(Why.CLIENT_NOT_OWN, detail)
-    doubt = _find_foreign(report.received, own_relays, Why.RECEIVED_FROM_OUTSIDE)
+        return RelayDoubt(Why.CLIENT_NOT_OWN, f"the delivering host {client} {_NOT_OWN}")
+    doubt = _find_foreign(_REPORT, report.received, own_relays)
     if doubt is None and report.returned is not None:
-        received = report.returned.received
-        doubt = _find_foreign(received, own_relays, Why.RETURNED_FROM_OUTSIDE)
+        doubt = _find_foreign(_RETURNED, report.returned.received, own_relays)
     return doubt
 
 
@@ -130,7 +143,7 @@ def is_own(address: IPAddress, own_relays: Sequence[IPNetwork]) -> bool:
 
 
 def _find_foreign(
-    received: Sequence[str], own_relays: Sequence[IPNetwork], why: Why
+    trace: _Trace, received: Sequence[str], own_relays: Sequence[IPNetwork]
 ) -> RelayDoubt | None:
     """Walk from the top to the bottom; the first field that names a foreign client ends it.
 
@@ -139,17 +152,18 @@ def _find_foreign(
     When all clients are own, the first of them made the message and wrote no field of its own.
     """
     if len(received) > MAX_HOPS:
-        return RelayDoubt(why, f"{len(received)} Received fields, more than {MAX_HOPS}")
+        detail = f"{trace.field} {MAX_HOPS + 1} is one too many: look for a mail loop"
+        return RelayDoubt(trace.why, detail)
     for number, field in enumerate(received, start=1):
         clients = read_clients(field)
         if clients is None:
             quoted = " ".join(field[:_QUOTED_CHARACTERS].split())
-            detail = f"Received field {number} tells its client in no known form: {quoted!r}"
-            return RelayDoubt(Why.RECEIVED_UNREADABLE, detail)
+            detail = f"{trace.field} {number} tells its client in no known form: {quoted!r}"
+            return RelayDoubt(Why.RECEIVED_UNREADABLE, f"{detail}; {_RELEASE}")
         for client in clients:
             if not is_own(client, own_relays):
-                detail = f"{client} in Received field {number} is not in own_relays"
-                return RelayDoubt(why, detail)
+                detail = f"{client} in {trace.field} {number} {_NOT_OWN}"
+                return RelayDoubt(trace.why, detail)
     return None
 
 

@@ -20,6 +20,28 @@ from bounced.origin.admission import Door
 from bounced.origin.received import IPNetwork, RelayDoubt, find_relay_doubt, parse_address
 from bounced.origin.why import Why
 
+# What ops read: plain words for what was missing, then the key or command that is about it.
+_TO_OPS = "written to postmaster or abuse: for you to read, `bounced reports raw` prints it"
+_NO_MAILBOX = (
+    "the local part is neither a valid token nor a mailbox of ours:"
+    " add it to return_path.mailboxes if your mail has it as its return path"
+)
+_UNSIGNED = (
+    'smtp.trust = "signed" takes signed return paths only:'
+    ' register your sends, or set "signed-or-relay"'
+)
+_NO_CLIENT = (
+    "the address of the delivering host is not known: release the report if it was one of yours"
+)
+_NO_HEADER = (
+    "no send is registered, and the report returns no header of the mail:"
+    " register your sends, or let your relay return headers"
+)
+_NO_AUTHOR = (
+    "no author header, and From is not of a listed domain:"
+    " set authors.author_header or authors.domains, or register your sends"
+)
+
 
 class TrustMode(StrEnum):
     """What a site believes: `smtp.trust`."""
@@ -28,6 +50,9 @@ class TrustMode(StrEnum):
     SIGNED = "signed"
     ANY = "any"
 
+
+LOCAL_CLIENT = "local"
+"""The client of a local socket: whom its file's permissions let in speaks for our own host."""
 
 _OWN_MAIL = {TokenType.NOTICE: Why.NOTICE_BOUNCED, TokenType.PROBE: Why.PROBE}
 """Types of tokens that no author's mail carries (DESIGN §5.6)."""
@@ -48,7 +73,7 @@ class Arrival:
 
     door: Door
     client: str | None = None
-    """IP address of the delivering host in text form; None for files."""
+    """IP address of the delivering host in text form, or LOCAL_CLIENT; None for files."""
     token_type: TokenType | None = None
     """Type of the valid token in the envelope recipient."""
     vouched: bool = False
@@ -66,7 +91,7 @@ class Origin:
     why: Why | None = None
     """Why it does not count; None where it does."""
     detail: str | None = None
-    """The same for ops, naming the address that was missing in own_relays."""
+    """The same for ops: what was missing, and which key or command is about it."""
     quarantined: bool = False
 
 
@@ -105,15 +130,15 @@ def speaks_for(send: Send, facts: RecipientFacts) -> str | None:
 def _find_doubt(report: Report, arrival: Arrival, settings: OriginSettings) -> RelayDoubt | None:
     """Find what speaks against believing the report without a registered send."""
     if arrival.door is Door.OPS:
-        return RelayDoubt(Why.OPS_MAILBOX, "written to postmaster or abuse")
+        return RelayDoubt(Why.OPS_MAILBOX, _TO_OPS)
     if arrival.door is Door.UNKNOWN_LOCAL_PART:
-        detail = "the local part is neither a valid token nor a mailbox of ours"
-        return RelayDoubt(Why.UNKNOWN_LOCAL_PART, detail)
+        return RelayDoubt(Why.UNKNOWN_LOCAL_PART, _NO_MAILBOX)
     if settings.trust is TrustMode.SIGNED and arrival.token_type is None:
-        return RelayDoubt(Why.UNSIGNED, 'trust = "signed" takes signed return paths only')
+        return RelayDoubt(Why.UNSIGNED, _UNSIGNED)
     client = parse_address(arrival.client or "")
-    if client is None and arrival.door is not Door.INGEST:
-        return RelayDoubt(Why.CLIENT_NOT_OWN, "the address of the delivering host is not known")
+    on_this_host = arrival.door is Door.INGEST or arrival.client == LOCAL_CLIENT
+    if client is None and not on_this_host:
+        return RelayDoubt(Why.CLIENT_NOT_OWN, _NO_CLIENT)
     return find_relay_doubt(report, client, settings.own_relays)
 
 
@@ -135,8 +160,7 @@ def _read_author(report: Report, trust: Trust, settings: OriginSettings) -> Orig
     """Read the author off the returned message: the author header, else a listed From."""
     returned = report.returned
     if returned is None:
-        detail = "no send is registered, and the report returns no header of the mail"
-        return Origin(trust, why=Why.ORIGIN_UNRESOLVED, detail=detail)
+        return Origin(trust, why=Why.ORIGIN_UNRESOLVED, detail=_NO_HEADER)
     header_needs_listing = settings.trust is TrustMode.ANY
     sources = (
         (OriginSource.AUTHOR_HEADER, returned.author, header_needs_listing),
@@ -147,8 +171,7 @@ def _read_author(report: Report, trust: Trust, settings: OriginSettings) -> Orig
             continue
         if not needs_listing or _is_listed(author, settings):
             return Origin(trust, author, source, returned.reference)
-    detail = "no author header, and From is not of a domain in authors.domains"
-    return Origin(trust, why=Why.ORIGIN_UNRESOLVED, detail=detail)
+    return Origin(trust, why=Why.ORIGIN_UNRESOLVED, detail=_NO_AUTHOR)
 
 
 def _is_listed(author: str, settings: OriginSettings) -> bool:

@@ -11,7 +11,7 @@ import hashlib
 import hmac
 import re
 from dataclasses import dataclass, field
-from datetime import date
+from datetime import date, timedelta
 from enum import StrEnum
 
 from bounced.model import ConfigError, TokenType
@@ -20,21 +20,15 @@ TOKEN_OCTETS = 31
 ID_BYTES = 8
 DAY_BYTES = 2
 MAC_BYTES = 8
-MIN_SECRET_BYTES = 16
-MAX_ACTIVE_KEYS = 2
+RETIREMENT = timedelta(days=1)
+"""How long after its last day a key may still have signed: clocks, nodes that learn of it late."""
 
 _CONTEXT = b"bounced1"
 _TYPES = "".join(TokenType)
 _SHAPE = re.compile(rf"[{_TYPES}][a-z0-9]{{{TOKEN_OCTETS - 1}}}")
 _BASE32 = re.compile(r"[a-z2-7]+")
 _BASE32_PADDING = "==="
-
-# Actually, some senders put the tag behind the address (seen: mavetju.org, 2008-05-22), and some
-# tags have nine hex digits instead of ten (seen: Cisco's appliances).
-_BATV_TAG = r"[0-9a-f]{9,10}"
-_BATV = re.compile(
-    rf"prvs=(?:{_BATV_TAG}=(?P<after>.+)|(?P<before>.+)={_BATV_TAG})", re.ASCII | re.IGNORECASE
-)
+_DAY_0 = date(1970, 1, 1)
 
 
 class TokenFault(StrEnum):
@@ -45,6 +39,8 @@ class TokenFault(StrEnum):
     FORGED = "forged"
     EXPIRED = "expired"
     FROM_THE_FUTURE = "from-the-future"
+    RETIRED_KEY = "retired-key"
+    """Dated after the retirement of its key: a leaked key, or a node that still signs with it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,13 +61,20 @@ class Token:
 
 @dataclass(frozen=True, slots=True)
 class Key:
-    """One signing key; a retired one still opens tokens, until its line is removed."""
+    """One signing key; a retired one still opens what it signed in its days."""
 
     key_id: str
     """One of a-z2-7."""
     secret: bytes = field(repr=False)
     created_on: date
     active: bool = True
+    retired_on: date | None = None
+    """None of a retired key: not known, as in files of before; it opens whatever it signed."""
+
+    @property
+    def last_day(self) -> date | None:
+        """Return the last day that a token of this key may carry; None: any day."""
+        return self.retired_on + RETIREMENT if self.retired_on else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,11 +126,8 @@ def open_token(text: str, ring: KeyRing, *, today: int, ttl_days: int) -> Token 
     if not hmac.compare_digest(mac, _sign(token_type, key, signed)):
         return TokenFault.FORGED
     day = int.from_bytes(signed[ID_BYTES:], "big")
-    if day > today + 1:
-        return TokenFault.FROM_THE_FUTURE
-    if today - day > ttl_days:
-        return TokenFault.EXPIRED
-    return Token(token_type, key.key_id, signed[:ID_BYTES], day)
+    fault = _find_day_fault(day, key, today, ttl_days)
+    return fault or Token(token_type, key.key_id, signed[:ID_BYTES], day)
 
 
 def looks_like_token(local_part: str) -> bool:
@@ -135,41 +135,14 @@ def looks_like_token(local_part: str) -> bool:
     return local_part.isascii() and _SHAPE.fullmatch(local_part.lower()) is not None
 
 
-def drop_batv(local_part: str) -> str:
-    """Return the local part without the tag that BATV put around it; total.
-
-    Source: draft-levine-smtp-batv, `prvs=<tag>=<local part>`.
-    """
-    match = _BATV.fullmatch(local_part)
-    return (match["after"] or match["before"]) if match else local_part
-
-
-def parse_keys(text: str) -> KeyRing:
-    """Parse a key file: `key_id created_on active|retired secret-hex`, one key a line, # comments.
-
-    Raises ConfigError naming line and mend; its text never holds a secret.
-    """
-    keys: list[Key] = []
-    for number, line in enumerate(text.splitlines(), start=1):
-        fields = line.partition("#")[0].split()
-        if not fields:
-            continue
-        try:
-            key = _parse_key(fields)
-            _check_joins(key, keys)
-        except ValueError as error:
-            raise ConfigError(f"line {number}: {error}") from None
-        keys.append(key)
-    return KeyRing(tuple(keys))
-
-
-def format_keys(ring: KeyRing) -> str:
-    """Return the key file of a ring, which `parse_keys` reads back to the same ring."""
-    lines = ["# key_id created_on state secret; keep this file from every other eye"]
-    for key in ring.keys:
-        state = "active" if key.active else "retired"
-        lines.append(f"{key.key_id} {key.created_on.isoformat()} {state} {key.secret.hex()}")
-    return "\n".join(lines) + "\n"
+def _find_day_fault(day: int, key: Key, today: int, ttl_days: int) -> TokenFault | None:
+    if day > today + 1:
+        return TokenFault.FROM_THE_FUTURE
+    if today - day > ttl_days:
+        return TokenFault.EXPIRED
+    if key.last_day is not None and day > (key.last_day - _DAY_0).days:
+        return TokenFault.RETIRED_KEY
+    return None
 
 
 def _sign(token_type: TokenType, key: Key, payload: bytes) -> bytes:
@@ -188,44 +161,3 @@ def _decode(folded: str) -> bytes | None:
         return None
     payload = base64.b32decode(body.upper() + _BASE32_PADDING)
     return payload if _encode(payload) == body else None
-
-
-def _parse_key(fields: list[str]) -> Key:
-    try:
-        key_id, created_on, state, secret = fields
-    except ValueError:
-        raise ValueError(
-            f"{len(fields)} fields instead of 4: write key_id, created_on, state, secret"
-        ) from None
-    if len(key_id) != 1 or not _BASE32.fullmatch(key_id):
-        raise ValueError(f"key id {key_id!r} must be one of a-z and 2-7")
-    if state not in {"active", "retired"}:
-        raise ValueError(f"state {state!r} must be active or retired")
-    return Key(key_id, _parse_secret(secret), _parse_day(created_on), active=state == "active")
-
-
-def _parse_day(text: str) -> date:
-    try:
-        day = date.fromisoformat(text)
-    except ValueError:
-        day = None
-    if day is None or day.isoformat() != text:
-        raise ValueError(f"{text!r} is no day: write it as YYYY-MM-DD")
-    return day
-
-
-def _parse_secret(text: str) -> bytes:
-    try:
-        secret = bytes.fromhex(text)
-    except ValueError:
-        raise ValueError("the secret is not hexadecimal") from None
-    if len(secret) < MIN_SECRET_BYTES:
-        raise ValueError(f"the secret is shorter than {MIN_SECRET_BYTES} bytes")
-    return secret
-
-
-def _check_joins(key: Key, earlier: list[Key]) -> None:
-    if any(key.key_id == other.key_id for other in earlier):
-        raise ValueError(f"key id {key.key_id!r} stands twice: remove one of the lines")
-    if sum(other.active for other in [*earlier, key]) > MAX_ACTIVE_KEYS:
-        raise ValueError(f"more than {MAX_ACTIVE_KEYS} active keys: retire the oldest")

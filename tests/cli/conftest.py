@@ -22,6 +22,8 @@ domains = ["bau.example"]
 url = "{url}"
 [relay]
 maildir = "{folder}/notices"
+[http]
+listen = "127.0.0.1:0"
 [log]
 format = "json"
 """

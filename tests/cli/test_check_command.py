@@ -6,9 +6,11 @@ import socket
 import sqlite3
 from collections.abc import Callable
 from contextlib import closing
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
+import trustme
 
 from tests.cli.conftest import CommandLine
 
@@ -208,4 +210,56 @@ def test_a_configuration_that_is_missing_is_named(bounced: CommandLine) -> None:
     assert (outcome.code, outcome.complaints) == (
         78,
         [f"bounced: {bounced.config}: no such configuration file"],
+    )
+
+
+def make_pair(folder: Path, days: int, mode: int = 0o640) -> str:
+    """Write a certificate that ends in so many days, and an hour; returns the settings."""
+    ends_at = datetime.now(UTC) + timedelta(days=days, hours=1)
+    issued = trustme.CA().issue_cert("bounce.example.com", "mx.example.com", not_after=ends_at)
+    issued.cert_chain_pems[0].write_to_path(folder / "tls.pem")
+    issued.private_key_pem.write_to_path(folder / "tls.key")
+    (folder / "tls.key").chmod(mode)
+    return f'tls_certificate_file = "{folder}/tls.pem"\ntls_key_file = "{folder}/tls.key"\n'
+
+
+def check_with_pair(bounced: CommandLine, settings: str) -> tuple[int, list[str]]:
+    """Check the site with TLS; returns the exit code and what is said of it."""
+    text = bounced.config.read_text().replace("[smtp]\n", f"[smtp]\n{settings}")
+    bounced.config.write_text(text)
+    outcome = bounced("check")
+    return outcome.code, [line for line in outcome.out.splitlines() if " tls: " in line]
+
+
+def test_a_certificate_is_named_with_its_last_day(bounced: CommandLine, tmp_path: Path) -> None:
+    day = (datetime.now(UTC) + timedelta(days=30, hours=1)).date()
+    pair = f"{tmp_path}/tls.pem: bounce.example.com, mx.example.com"
+    assert check_with_pair(bounced, make_pair(tmp_path, 30)) == (
+        0,
+        [f"ok       tls: {pair}, valid until {day}, days left: 30"],
+    )
+
+
+@pytest.mark.parametrize(("days", "warned"), [(13, True), (14, False)])
+def test_a_certificate_that_ends_within_fourteen_days_is_warned_of(
+    bounced: CommandLine, tmp_path: Path, days: int, warned: bool
+) -> None:
+    code, (good, *warnings) = check_with_pair(bounced, make_pair(tmp_path, days))
+    assert (code, good.endswith(f"days left: {days}")) == (0, True)
+    assert warnings == [f"warning  tls: {tmp_path}/tls.pem: ends soon; renew it"] * warned
+
+
+def test_a_certificate_that_has_ended_is_wrong(bounced: CommandLine, tmp_path: Path) -> None:
+    code, lines = check_with_pair(bounced, make_pair(tmp_path, -1))
+    assert code == 78
+    assert [line.partition(": ended on ")[0] for line in lines] == [
+        f"wrong    tls: smtp.tls_certificate_file: {tmp_path}/tls.pem"
+    ]
+
+
+def test_a_tls_key_that_everybody_may_read_is_wrong(bounced: CommandLine, tmp_path: Path) -> None:
+    key = f"{tmp_path}/tls.key"
+    assert check_with_pair(bounced, make_pair(tmp_path, 30, mode=0o644)) == (
+        78,
+        [f"wrong    tls: {key}: everybody may read it; mend: chmod o= {key}"],
     )

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import os
+import re
 import stat
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -17,6 +18,7 @@ from bounced.origin.admission import Accepted, AdmissionSettings, Door, judge_re
 from tests.cli.conftest import CommandLine
 
 AUTHOR, RECIPIENT = "anna@bau.example", "max@kunde.example"
+SECRET = "00112233445566778899aabbccddeeff"
 SIGN = ("sign", "--author", AUTHOR, "--recipient", RECIPIENT)
 
 
@@ -40,10 +42,12 @@ def test_the_first_key_makes_the_file_for_its_owner_alone(
     assert list_ids(bounced) == [("a", "active", True)]
 
 
-def test_a_new_key_signs_and_the_old_one_is_still_accepted(bounced: CommandLine) -> None:
+def test_a_new_key_signs_and_the_old_one_is_still_accepted(
+    bounced: CommandLine, keys: Path
+) -> None:
     bounced("keys", "new")
     outcome = bounced("keys", "new")
-    assert "SIGHUP" in outcome.out
+    assert outcome.out == f"{keys}: signing with key 'b'\n"
     assert list_ids(bounced) == [("b", "active", True), ("a", "active", False)]
 
 
@@ -67,8 +71,75 @@ def test_a_third_active_key_is_refused(bounced: CommandLine, keys: Path) -> None
 def test_a_retired_key_stays_to_open_what_it_signed(bounced: CommandLine, keys: Path) -> None:
     bounced("keys", "new")
     bounced("keys", "new")
-    assert bounced("keys", "retire", "a").out == f"{keys}: 'a' signs no more\n"
+    done = bounced("keys", "retire", "a").out.splitlines()
+    assert done == [f"{keys}: 'a' signs no more", "signing with key 'b'"]
     assert list_ids(bounced) == [("b", "active", True), ("a", "retired", False)]
+
+
+def test_a_next_key_signs_when_the_present_one_is_retired(
+    bounced: CommandLine, keys: Path
+) -> None:
+    bounced("keys", "new")
+    assert bounced("keys", "new", "--next").out.splitlines() == [
+        f"{keys}: signing with key 'a'",
+        "key 'b' is accepted from now on, and signs when 'a' is",
+        "retired: `bounced keys retire a`",
+    ]
+    assert list_ids(bounced) == [("a", "active", True), ("b", "active", False)]
+    done = bounced("keys", "retire", "a").out.splitlines()
+    assert done == [f"{keys}: 'a' signs no more", "signing with key 'b'"]
+    assert list_ids(bounced) == [("a", "retired", False), ("b", "active", True)]
+    bounced("keys", "new", "--next")
+    assert [key for key, _, _ in list_ids(bounced)] == ["b", "c", "a"]
+
+
+def test_the_first_key_cannot_be_the_next(bounced: CommandLine, keys: Path) -> None:
+    outcome = bounced("keys", "new", "--next")
+    complaint = f"bounced: {keys}: no key signs yet: `bounced keys new` first"
+    assert (outcome.code, outcome.complaints, keys.exists()) == (65, [complaint], False)
+
+
+def test_a_leaked_key_is_deleted(bounced: CommandLine, keys: Path) -> None:
+    bounced("keys", "new")
+    bounced("keys", "new")
+    done = bounced("keys", "retire", "a", "--leaked")
+    assert done.out.splitlines() == [f"{keys}: 'a' is deleted", "signing with key 'b'"]
+    assert '"keys retire --leaked"' in done.err
+    assert list_ids(bounced) == [("b", "active", True)]
+
+
+def test_a_key_is_retired_once(bounced: CommandLine, keys: Path) -> None:
+    """A second retirement would believe a thief for longer."""
+    keys.write_text(f"b 2026-01-01 active {SECRET}\na 2026-01-01 retired {SECRET} 2026-01-02\n")
+    outcome = bounced("keys", "retire", "a")
+    complaint = f"bounced: {keys}: 'a' was retired on 2026-01-02"
+    assert (outcome.code, outcome.complaints) == (65, [complaint])
+
+
+def test_a_key_that_was_retired_without_a_day_gets_one(bounced: CommandLine, keys: Path) -> None:
+    keys.write_text(f"b 2026-01-01 active {SECRET}\na 2026-01-01 retired {SECRET}\n")
+    assert bounced("keys", "retire", "a").code == 0
+    assert read_keys(keys).keys[1].retired_on == datetime.now(UTC).date()
+
+
+def test_the_list_tells_until_when_a_key_is_accepted(bounced: CommandLine, keys: Path) -> None:
+    today = datetime.now(UTC).date()
+    days = [today - timedelta(days=age) for age in (15, 16)]
+    keys.write_text(
+        f"d 2026-01-01 active {SECRET}\nc 2026-01-01 retired {SECRET}\n"
+        f"b 2026-01-01 retired {SECRET} {days[0]}\na 2026-01-01 retired {SECRET} {days[1]}\n"
+    )
+    rows = [tuple(row.values()) for row in bounced("keys", "list", "--json").rows]
+    assert rows == [
+        ("d", "2026-01-01", "active", True, None, None, False),
+        ("c", "2026-01-01", "retired", False, None, None, False),
+        ("b", "2026-01-01", "retired", False, str(days[0]), str(today), False),
+        ("a", "2026-01-01", "retired", False, str(days[1]), str(today - timedelta(1)), True),
+    ]
+    table = bounced("keys", "list").out
+    assert re.search(
+        r"key +created on +state +signing +retired on +accepted until +deletable", table
+    )
 
 
 @pytest.mark.parametrize(

@@ -27,6 +27,8 @@ hostname = "bounce.example.com"
 url = "sqlite:///{folder}/bounced.db"
 [relay]
 maildir = "{folder}/notices"
+[http]
+listen = "127.0.0.1:0"
 """
 
 

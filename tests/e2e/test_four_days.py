@@ -99,6 +99,7 @@ async def world(tmp_path: Path, log: io.StringIO) -> AsyncIterator[_World]:
     mailbox, clock = Mailbox(), _Clock()
     environ = {
         "BOUNCED__SMTP__LISTEN": '["127.0.0.1:0"]',
+        "BOUNCED__HTTP__LISTEN": "",
         "BOUNCED__DATABASE__URL": f"sqlite:///{tmp_path}/bounced.db",
         "BOUNCED__RELAY__HOST": "127.0.0.1",
         "BOUNCED__RELAY__PORT": str(await mailbox.start()),

@@ -36,6 +36,8 @@ language = "en"
 host = "127.0.0.1"
 port = {port}
 security = "none"
+[http]
+listen = "127.0.0.1:0"
 """
 
 

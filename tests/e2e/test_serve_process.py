@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import json
 import os
 import shutil
 import signal
@@ -12,6 +13,7 @@ import sqlite3
 import subprocess
 import sys
 import time
+import urllib.request
 from collections.abc import Callable, Iterator
 from contextlib import closing
 from datetime import UTC, datetime
@@ -35,6 +37,8 @@ hostname = "bounce.example.com"
 url = "sqlite:///{folder}/bounced.db"
 [relay]
 maildir = "{folder}/notices"
+[http]
+listen = "127.0.0.1:0"
 """
 
 
@@ -74,7 +78,10 @@ def shared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServeProcess]:
 def test_it_says_where_it_really_listens(shared: ServeProcess) -> None:
     started = shared.wait_for("started")
     assert started["pid"] == shared.process.pid
-    assert started["lmtp"] == started["http"] == []
+    assert started["lmtp"] == []
+    (http,) = started["http"]
+    with urllib.request.urlopen(f"http://{http}/readyz") as answer:
+        assert json.load(answer) == {"status": "ready"}
     host, port = shared.smtp
     with socket.create_connection((host, port)) as connection:
         assert connection.recv(100).startswith(b"220 bounce.example.com ESMTP")

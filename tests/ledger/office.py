@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import hashlib
 import itertools
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from sqlalchemy import select
+from sqlalchemy import Connection, select, text
 
 from bounced.ledger import notices, queries, reports, rounds, schema, strikes
 from bounced.ledger.counting import Counted
@@ -201,11 +202,15 @@ class Office:
 
     def reset(self, case: str) -> Any:
         return self.ledger.write(
-            lambda c: rounds.reset(c, case, self.now, settings=self.settings, new_id=self.new_id)
+            lambda c: rounds.reset(
+                c, case, self.now, why="operator", settings=self.settings, new_id=self.new_id
+            )
         )
 
     def close(self, case: str) -> Any:
-        return self.ledger.write(lambda c: rounds.close(c, case, self.now, new_id=self.new_id))
+        return self.ledger.write(
+            lambda c: rounds.close(c, case, self.now, why="operator", new_id=self.new_id)
+        )
 
     def leave_rehearsal(self) -> int:
         return self.ledger.write(
@@ -247,3 +252,12 @@ class Office:
 def list_subjects(sent: Sequence[ClaimedNotice]) -> list[list[tuple[str, int]]]:
     """Return what notices told: per notice, each subject with its number."""
     return [[(entry.subject, entry.number) for entry in notice.entries] for notice in sent]
+
+
+def wait_until_blocked(connection: Connection) -> None:
+    """Wait until somebody waits for what our transaction holds."""
+    waiting = text("SELECT count(*) FROM pg_locks WHERE NOT granted")
+    give_up_at = time.monotonic() + 10
+    while not connection.execute(waiting).scalar():
+        assert time.monotonic() < give_up_at, "nobody waits"
+        time.sleep(0.01)

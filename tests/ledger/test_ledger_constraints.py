@@ -61,6 +61,13 @@ STRIKE: dict[str, Any] = {
     "failed_at": START,
     "counted_at": START,
 }
+SEND: dict[str, Any] = {
+    "send": "s1",
+    "registered_at": START,
+    "author": "anna",
+    "key": "protocol 1",
+}
+EVENT: dict[str, Any] = {"position": 1, "at": START, "event": "case_closed", "body": "{}"}
 GROUND: tuple[tuple[str, dict[str, Any]], ...] = (
     ("reports", REPORT),
     ("cases", CASE),
@@ -68,6 +75,9 @@ GROUND: tuple[tuple[str, dict[str, Any]], ...] = (
     ("slots", SLOT),
     ("strikes", STRIKE),
     ("notices", NOTICE | {"notice": "n2", "state": "open"}),
+    ("sends", SEND),
+    ("events", EVENT),
+    ("event_counter", {"id": 1, "last_position": 1}),
 )
 
 FORBIDDEN: dict[str, tuple[str, dict[str, Any]]] = {
@@ -89,6 +99,9 @@ FORBIDDEN: dict[str, tuple[str, dict[str, Any]]] = {
     "an unknown state of a report": ("reports", REPORT | {"report": "r2", "state": "eaten"}),
     "a send counted twice": ("strikes", STRIKE | {"category": "system", "report": "r2"}),
     "a strike of no case": ("strikes", STRIKE | {"send_key": "send:2", "case": "c9"}),
+    "two sends under one key": ("sends", SEND | {"send": "s2"}),
+    "two events at one position": ("events", EVENT),
+    "a second counter of positions": ("event_counter", {"id": 2, "last_position": 1}),
     "contents of no report": ("report_contents", {"report": "r9", "raw": b""}),
 }
 ALLOWED: dict[str, tuple[str, dict[str, Any]]] = {
@@ -99,6 +112,10 @@ ALLOWED: dict[str, tuple[str, dict[str, Any]]] = {
         "notices",
         NOTICE | {"notice": "n4", "state": "open", "author": "ben"},
     ),
+    "a send without a key": ("sends", SEND | {"send": "s2", "key": None}),
+    "another send without a key": ("sends", SEND | {"send": "s3", "key": None}),
+    "an event without a position": ("events", EVENT | {"position": None}),
+    "another event without a position": ("events", EVENT | {"position": None}),
     "another send": ("strikes", STRIKE | {"send_key": "send:2"}),
 }
 

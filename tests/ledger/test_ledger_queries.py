@@ -206,3 +206,26 @@ def test_the_strikes_of_a_case_are_listed_newest_first(office: Office) -> None:
         ("message-id:b@app.example", START + HOUR),
         ("message-id:a@app.example", START),
     ]
+
+
+def test_everything_is_counted_by_state_also_what_there_is_none_of(office: Office) -> None:
+    office.fail("a")
+    office.receive(replace(bounce("b"), quarantined=True))
+    arrival = replace(bounce("c").arrival, report="waiting")
+    office.ledger.write(lambda connection: reports.append(connection, [arrival]))
+    office.move(HOUR)
+    office.send_due()
+    office.fail("d", "ida@kunde.example")
+    assert office.ledger.read(queries.count_by_state) == {
+        "reports": {"stored": 1, "processed": 2, "quarantined": 1},
+        "cases": {"open": 2, "exhausted": 0, "closed": 0},
+        "notices": {
+            "open": 1,
+            "held": 0,
+            "claimed": 0,
+            "data_started": 0,
+            "sent": 1,
+            "failed": 0,
+            "outcome_unknown": 0,
+        },
+    }

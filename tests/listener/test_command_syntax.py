@@ -8,6 +8,7 @@ from bounced.listener import replies
 from bounced.listener.syntax import Refused, read_recipient, read_sender
 
 MAX = 1000
+FREE = 900
 
 
 @pytest.mark.parametrize(
@@ -18,7 +19,7 @@ MAX = 1000
         ("FROM:<@relay.example,@other.example:a@example.org>", "a@example.org"),
         ('FROM:<"a> b\\""@example.org>', '"a> b\\""@example.org'),
         ("FROM:<jörg@müller.example> SMTPUTF8", "jörg@müller.example"),
-        ("FROM:<a@[192.0.2.1]>  SIZE=1000  BODY=8bitmime ", "a@[192.0.2.1]"),
+        ("FROM:<a@[192.0.2.1]>  SIZE=900  BODY=8bitmime ", "a@[192.0.2.1]"),
         (
             "FROM:<SRS0=HHH=TT=example.org=a@relay.example>",
             "SRS0=HHH=TT=example.org=a@relay.example",
@@ -26,7 +27,7 @@ MAX = 1000
     ],
 )
 def test_a_sender_is_read(argument: str, sender: str) -> None:
-    assert read_sender(argument, MAX) == sender
+    assert read_sender(argument, MAX, FREE) == sender
 
 
 @pytest.mark.parametrize(
@@ -44,19 +45,20 @@ def test_a_sender_is_read(argument: str, sender: str) -> None:
         ("FROM:<> SIZE", replies.BAD_PARAMETER),
         ("FROM:<> SIZE=" + "1" * 21, replies.BAD_PARAMETER),
         ("FROM:<> SIZE=1001", replies.TOO_LARGE),
+        ("FROM:<> SIZE=901", replies.NO_MEMORY),
         ("FROM:<> ===", replies.BAD_PARAMETER),
         ("FROM:<> ENVID=x", replies.UNKNOWN_PARAMETER),
     ],
 )
 def test_a_sender_is_refused(argument: str | None, reply: str) -> None:
-    refused = read_sender(argument, MAX)
+    refused = read_sender(argument, MAX, FREE)
     assert isinstance(refused, Refused)
     assert refused.reply == reply
 
 
 @given(st.text(max_size=300))
 def test_any_text_is_read_or_refused(text: str) -> None:
-    for read in (read_recipient(f"TO:<{text}>"), read_sender(f"FROM:<{text}>", MAX)):
+    for read in (read_recipient(f"TO:<{text}>"), read_sender(f"FROM:<{text}>", MAX, FREE)):
         assert isinstance(read, Refused) or (
             read in text and read.isprintable() | (not read.isascii())
         )

@@ -11,8 +11,7 @@ from pathlib import Path
 import pytest
 
 from bounced.config import SmtpSettings
-from bounced.listener.gate import _group
-from bounced.listener.intake import Client, find_client
+from bounced.listener.client import Client, find_client
 from bounced.model import ConfigError
 from bounced.origin.admission import AdmissionSettings
 from tests.listener.wire import (
@@ -82,8 +81,9 @@ async def test_a_certificate_that_cannot_be_used_is_named(
 async def test_the_connection_too_many_is_sent_away_until_another_ends() -> None:
     with capture_events() as lines:
         async with run_site(max_connections=2) as site:
-            first = await site.greet()
-            await site.greet()
+            first, second = await site.greet(), await site.greet()
+            await first.ask_all(ENVELOPE, 2)
+            await second.ask_all(ENVELOPE, 2)
             third = await site.connect()
             assert await third.read_to_end() == (
                 b"421 4.7.0 Too many connections; try again later\r\n"
@@ -121,7 +121,7 @@ async def test_a_connection_that_is_counted_out_twice_counts_once() -> None:
         gate.leave(connection)
         gate.leave(connection)
         assert gate._by_client == {}
-        assert gate.enter(connection) is None
+        assert gate.enter(connection, known=True) is None
 
 
 @pytest.mark.parametrize(
@@ -155,7 +155,7 @@ def test_own_relays_are_known_by_their_network(peername: object, own: bool) -> N
 
 def test_a_site_on_ipv6_is_one_client() -> None:
     addresses = ["2001:db8:0:1::7", "2001:db8:0:1:ffff::", "2001:db8:0:2::7", "192.0.2.7"]
-    groups = {_group(Client(ipaddress.ip_address(text), own_relay=False)) for text in addresses}
+    groups = {Client(ipaddress.ip_address(text), own_relay=False).group for text in addresses}
     assert groups == {"2001:db8:0:1::/64", "2001:db8:0:2::/64", "192.0.2.7"}
 
 
@@ -166,6 +166,7 @@ async def test_a_reload_changes_who_may_enter_and_what_holds_for_new_sessions() 
             site.admission = AdmissionSettings(domains=("other.example.com",))
             answers = await wire.ask_all(ENVELOPE, 2)
             assert answers[1][:9] == "550 5.7.1"
+            await wire.ask(b"RCPT TO:<postmaster>\r\n")
             settings = SmtpSettings(hostname="other.example.com", max_connections=1)
             await site.listener.apply(settings)
             assert await wire.ask(b"NOOP\r\n") == "250 2.0.0 OK"

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import asyncio
 import itertools
+import re
 import tracemalloc
 from collections.abc import Sequence
 
@@ -9,18 +10,25 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bounced.listener.data import read_message
+from bounced.listener.data import Fault, read_message
+from bounced.listener.memory import FREE, MessageMemory
 
 LIMIT = 64
 
 
 async def receive(
-    chunks: Sequence[bytes], *, max_bytes: int = 10_000, limit: int = LIMIT
-) -> tuple[bytes | None, bytes]:
+    chunks: Sequence[bytes], *, max_bytes: int = 10_000, bare_line_ends: bool = True
+) -> tuple[bytes | Fault, bytes]:
     """Feed the chunks one by one to a reader; return the message and what is left behind it."""
-    reader = asyncio.StreamReader(limit=limit)
+    reader = asyncio.StreamReader(limit=LIMIT)
     reading = asyncio.create_task(
-        read_message(reader, max_bytes=max_bytes, on_progress=lambda: None)
+        read_message(
+            reader,
+            max_bytes=max_bytes,
+            share=MessageMemory().open_share(max_bytes),
+            bare_line_ends=bare_line_ends,
+            on_progress=lambda: None,
+        )
     )
     for chunk in chunks:
         reader.feed_data(chunk)
@@ -44,11 +52,9 @@ def stuff(message: bytes) -> bytes:
         (b".a\r\n.\r\n", b"a\r\n"),
         (b"\r\n\r\n\r\n.\r\n", b"\r\n\r\n\r\n"),
         (b"\r\r\n.\r\n", b"\r\r\n"),
-        (b"\r\n.\r\r\n.\r\n", b"\r\n\r\r\n"),
-        (b"a\n.\nb\r\n.\r\n", b"a\n.\nb\r\n"),
-        (b"a\n.\r\nb\r\n.\r\n", b"a\n.\r\nb\r\n"),
-        (b"a\r\n.\nb\r\n.\r\n", b"a\r\n\nb\r\n"),
-        (b"a\r.\r\n.\r\n", b"a\r.\r\n"),
+        (b"a\nb\rc\n\r..\r\n.\r\n", b"a\nb\rc\n\r..\r\n"),
+        (b"a\n\r\n.\r\n", b"a\n\r\n"),
+        (b"a\n.b\r\n.\r\n", b"a\n.b\r\n"),
         (b"\x00\xff\r\n.\r\n", b"\x00\xff\r\n"),
     ],
 )
@@ -57,22 +63,64 @@ async def test_a_message_ends_at_its_dot_and_nowhere_else(wire: bytes, message: 
     assert await receive([bytes([byte]) for byte in wire]) == (message, b"")
 
 
+LINE_ENDS = [b"\r\n", b"\n", b"\r", b"\r\r\n", b"\n\r", b"\r\x00\n", b"\x00\r\n"]
+
+
+@pytest.mark.parametrize("after", LINE_ENDS)
+@pytest.mark.parametrize("before", LINE_ENDS)
+async def test_a_dot_in_any_other_frame_is_a_fault_whoever_sends_it(
+    before: bytes, after: bytes
+) -> None:
+    for start in (b"a", b"x" * (LIMIT - 2), b"x" * (LIMIT - 1)):
+        attack = start + before + b"." + after + b"MAIL FROM:<>\r\n"
+        wire = attack + b".\r\nQUIT\r\n"
+        ends_there = (before, after) == (b"\r\n", b"\r\n")
+        expected = (start + b"\r\n", b"MAIL FROM:<>\r\n.\r\nQUIT\r\n")
+        for chunks in ([wire], [bytes([byte]) for byte in wire]):
+            message, rest = await receive(chunks)
+            if ends_there or (before[-2:], after) == (b"\r\n", b"\r\n"):
+                assert rest == expected[1]
+            else:
+                assert (message, rest) == (Fault.BARE_LINE_END, b"QUIT\r\n")
+
+
+@pytest.mark.parametrize("wire", [b".\n", b".\r", b"\x00.\r\n", b".\x00\r\n"])
+async def test_the_first_line_is_framed_by_the_line_end_of_data(wire: bytes) -> None:
+    assert await receive([wire + b"x\r\n.\r\n"]) == (Fault.BARE_LINE_END, b"")
+
+
+@pytest.mark.parametrize("message", [b"a\nb\r\n", b"a\rb\r\n", b"a\r\r\n", b"\n\r\n"])
+async def test_bare_line_ends_are_content_for_those_who_may(message: bytes) -> None:
+    wire = message + b".\r\n"
+    for chunks in ([wire], [bytes([byte]) for byte in wire]):
+        assert await receive(chunks) == (message, b"")
+        assert await receive(chunks, bare_line_ends=False) == (Fault.BARE_LINE_END, b"")
+
+
 PIECES = st.lists(
     st.sampled_from(
-        [b"\r", b"\n", b".", b"\r\n", b"\r\n.", b"\r\n\r\n", b"x", b"y" * (LIMIT - 1)]
+        [b"\r", b"\n", b".", b"\r\n", b"\r\n.", b"\r\n\r\n", b"x", b"\x00", b"y" * (LIMIT - 1)]
     ),
     max_size=12,
 )
+DOT_LINE = re.compile(rb"[\r\n]\.[\r\n]")
+BARE = re.compile(rb"\r(?!\n)|(?<!\r)\n")
 
 
-@given(pieces=PIECES, cuts=st.lists(st.integers(0, 300), max_size=6))
-async def test_any_message_comes_out_as_it_was_sent(pieces: list[bytes], cuts: list[int]) -> None:
+@given(pieces=PIECES, cuts=st.lists(st.integers(0, 300), max_size=6), bare=st.booleans())
+async def test_any_message_comes_out_as_it_was_sent_or_is_an_attack(
+    pieces: list[bytes], cuts: list[int], bare: bool
+) -> None:
     message = b"".join(pieces)
     message = message if message.endswith(b"\r\n") or not message else message + b"\r\n"
-    wire = stuff(message) + b"QUIT\r\n"
+    stuffed = stuff(message)
+    wire = stuffed + b"QUIT\r\n"
     ends = sorted({min(cut, len(wire)) for cut in cuts} | {0, len(wire)})
     chunks = [wire[start:end] for start, end in itertools.pairwise(ends)]
-    assert await receive(chunks) == (message, b"QUIT\r\n")
+    on_the_wire = b"\r\n" + stuffed[:-3].replace(b"\x00", b"")
+    refused = DOT_LINE.search(on_the_wire) or (BARE.search(message) and not bare)
+    expected = Fault.BARE_LINE_END if refused else message
+    assert await receive(chunks, bare_line_ends=bare) == (expected, b"QUIT\r\n")
 
 
 @pytest.mark.parametrize("wire", [b"", b"a", b"a\r\n", b"a\r\n.", b"a\r\n.\r", b"a\n.\n", b"."])
@@ -84,7 +132,7 @@ async def test_a_hang_up_before_the_end_is_an_incomplete_read(wire: bytes) -> No
 @pytest.mark.parametrize("size", [9, 10, 11, 200])
 async def test_the_size_is_counted_without_stuffing_and_end(size: int) -> None:
     message = b"." * (size - 2) + b"\r\n"
-    expected = message if size <= 10 else None
+    expected = message if size <= 10 else Fault.TOO_LARGE
     assert await receive([stuff(message) + b"NOOP\r\n"], max_bytes=10) == (expected, b"NOOP\r\n")
 
 
@@ -93,11 +141,56 @@ async def test_a_line_of_a_megabyte_is_read() -> None:
     assert await receive([stuff(message)], max_bytes=2_000_000) == (message, b"")
 
 
+async def test_messages_share_their_memory_beyond_what_is_free() -> None:
+    memory = MessageMemory()
+    first, second = memory.open_share(100), memory.open_share(100)
+    assert [first.grow(FREE), first.grow(FREE + 60), first.grow(10)] == [True, True, True]
+    assert (memory.held, memory.count_free(100)) == (60, FREE + 40)
+    assert [second.grow(FREE + 41), second.grow(FREE + 40)] == [False, True]
+    first.release()
+    first.release()
+    assert memory.held == 40
+    second.release()
+    assert (memory.held, memory.count_free(100)) == (0, FREE + 100)
+
+
+@pytest.mark.parametrize("fault", [Fault.NO_MEMORY, Fault.TOO_LARGE, Fault.BARE_LINE_END])
+async def test_a_message_that_is_not_taken_holds_nothing_while_it_is_read_on(fault: Fault) -> None:
+    memory = MessageMemory()
+    reader = asyncio.StreamReader(limit=1_000)
+    reading = asyncio.create_task(
+        read_message(
+            reader,
+            max_bytes=2 * FREE if fault is Fault.TOO_LARGE else 10 * FREE,
+            share=memory.open_share(FREE if fault is Fault.NO_MEMORY else 10 * FREE),
+            bare_line_ends=True,
+            on_progress=lambda: None,
+        )
+    )
+    for line in [b"x" * 1_022 + b"\r\n"] * 120:
+        reader.feed_data(line)
+        await asyncio.sleep(0)
+    assert memory.held > 0.7 * FREE
+    attack = b"\n.\n" if fault is Fault.BARE_LINE_END else b""
+    for line in [attack, *[b"x" * 1_022 + b"\r\n"] * 60]:
+        reader.feed_data(line)
+        await asyncio.sleep(0)
+    assert memory.held == 0
+    reader.feed_data(b".\r\n")
+    assert await reading is fault
+
+
 async def test_progress_is_told_for_each_full_buffer_and_not_for_a_drip() -> None:
     told = []
     reader = asyncio.StreamReader(limit=1_000)
     reading = asyncio.create_task(
-        read_message(reader, max_bytes=10_000, on_progress=lambda: told.append(1))
+        read_message(
+            reader,
+            max_bytes=10_000,
+            share=MessageMemory().open_share(10_000),
+            bare_line_ends=False,
+            on_progress=lambda: told.append(1),
+        )
     )
     for _ in range(900):
         reader.feed_data(b"x")
@@ -119,7 +212,13 @@ async def test_memory_stays_near_the_size_of_the_message(max_bytes: int, share: 
     reader = asyncio.StreamReader(limit=64 * 1024)
     tracemalloc.start()
     reading = asyncio.create_task(
-        read_message(reader, max_bytes=max_bytes, on_progress=lambda: None)
+        read_message(
+            reader,
+            max_bytes=max_bytes,
+            share=MessageMemory().open_share(max_bytes),
+            bare_line_ends=False,
+            on_progress=lambda: None,
+        )
     )
     for _ in range(64):
         reader.feed_data(chunk)
@@ -129,5 +228,7 @@ async def test_memory_stays_near_the_size_of_the_message(max_bytes: int, share: 
     message = await reading
     _, peak = tracemalloc.get_traced_memory()
     tracemalloc.stop()
-    assert (len(message) if message else None) == (size if size <= max_bytes else None)
+    assert (len(message) if isinstance(message, bytes) else None) == (
+        size if size <= max_bytes else None
+    )
     assert peak < size * share

@@ -2,7 +2,8 @@
 
 set KEY = JSON    a key of [smtp], before the first other line
 lmtp              speak to the LMTP port
-c -> TEXT         send TEXT and CRLF; {token}, {expired}, {forged}, {long:N} are filled in
+c -> TEXT         send TEXT and CRLF; {token}, {expired}, {forged}, {long:N} are filled in,
+                  and {cr} and {lf}, which are bare
 c <- TEXT         the next line is TEXT
 c <~ TEXT         the next line begins with TEXT
 c <... TEXT       the next reply, of one or many lines, ends with a line that begins with TEXT
@@ -71,7 +72,13 @@ async def play(line: str, wire: Wire, site: Site) -> None:
 
 
 def fill(text: str) -> str:
-    for name, value in (("token", TOKEN), ("expired", EXPIRED), ("forged", FORGED)):
+    for name, value in (
+        ("token", TOKEN),
+        ("expired", EXPIRED),
+        ("forged", FORGED),
+        ("cr", "\r"),
+        ("lf", "\n"),
+    ):
         text = text.replace("{" + name + "}", value)
     return re.sub(r"\{long:(\d+)\}", lambda match: "x" * int(match[1]), text)
 

@@ -58,11 +58,11 @@ async def test_a_report_carries_what_the_door_saw_and_nothing_is_added_to_the_me
                 % TOKEN.encode(),
                 3,
             )
-            assert await wire.ask(b"..\r\n\x00\xff\nx\r\n.\r\n") == "250 2.0.0 Stored safely"
+            assert await wire.ask(b"..\r\n\x00\xff x\r\n.\r\n") == "250 2.0.0 Stored safely"
     expected = NewReport(
         report="r1",
         received_at=NOW,
-        raw=b".\r\n\x00\xff\nx\r\n",
+        raw=b".\r\n\x00\xff x\r\n",
         envelope_recipient=f"{TOKEN}@bounce.example.com",
         door=Door.TOKEN,
         client="127.0.0.1",

@@ -17,10 +17,15 @@ REQUIRE_VARIABLE = "BOUNCED_REQUIRE_MTA"
 """Set to 1 where the servers are known to be installed: a test that lacks one fails there."""
 
 
+def need_root() -> None:
+    """Skip the test where we cannot act for others."""
+    if os.geteuid() != 0:
+        _lack("root")
+
+
 def need_namespace() -> None:
     """Skip the test where no mount namespace can be made."""
-    if os.geteuid() != 0:
-        _lack("root, for a mount namespace")
+    need_root()
     unshare = shutil.which("unshare")
     if unshare is None:
         _lack("unshare")
@@ -49,12 +54,9 @@ def need_unpacked(server: Unpacked) -> None:
         _lack(f"{server.name} (tests/mta/install-servers)")
 
 
-def need_systemd_analyze() -> str:
-    """Return systemd-analyze; skip the test where it is missing, also in a build that needs all.
-
-    The mail servers can be installed anywhere, an init system cannot.
-    """
-    return shutil.which("systemd-analyze") or pytest.skip("systemd-analyze is missing")
+def need_systemd(program: str) -> str:
+    """Return one of systemd's programs, which run without systemd; skip the test without it."""
+    return shutil.which(program) or _lack(f"{program} (tests/mta/install-servers)")
 
 
 def _lack(what: str) -> NoReturn:

@@ -12,21 +12,24 @@ from pathlib import Path
 from typing import Any
 
 from tests.e2e.process import ServeProcess
-from tests.mta.network import LOOPBACK
+from tests.mta.network import LOOPBACK, SECOND_HOST
 
 BOUNCE_DOMAIN = "bounce.example.com"
 """The domain of the recipes in deploy/."""
 LMTP_DOMAIN = "lmtp.example.test"
+CHAIN_DOMAIN = "chain.example.test"
+"""Each relay of the tests hands its mail to another relay, the last one to the daemon."""
 AUTHOR_DOMAIN = "authors.example.test"
 MAILBOX = "bounces"
 
 _CONFIGURATION = """\
 [smtp]
 listen = ["{address}:0"]
-lmtp_listen = ["{address}:0"]
-own_relays = ["{address}/32"]
+lmtp_listen = {lmtp_listen}
+own_relays = ["{address}/32", "{second_host}/32", "::1/128"]
+{more_smtp}
 [return_path]
-domains = ["{bounce_domain}", "{lmtp_domain}"]
+domains = ["{bounce_domain}", "{lmtp_domain}", "{chain_domain}"]
 mailboxes = ["{mailbox}"]
 [authors]
 domains = ["{author_domain}"]
@@ -77,18 +80,30 @@ class Daemon:
 
 
 @contextlib.contextmanager
-def run_daemon(folder: Path, relay_port: int) -> Iterator[Daemon]:
-    """Start `bounced serve` on free ports; at the end it must stop in good order."""
+def run_daemon(
+    folder: Path, relay_port: int, *, lmtp_socket: Path | None = None, more_smtp: str = ""
+) -> Iterator[Daemon]:
+    """Start `bounced serve` on free ports; at the end it must stop in good order.
+
+    `lmtp_socket` is listened on beside LMTP's port; `more_smtp` is added to the section [smtp].
+    """
+    lmtp_listen = [f"{LOOPBACK}:0"]
+    if lmtp_socket is not None:
+        lmtp_listen.append(f"unix:{lmtp_socket}")
     config = folder / "config.toml"
     config.write_text(
         _CONFIGURATION.format(
             address=LOOPBACK,
             bounce_domain=BOUNCE_DOMAIN,
             lmtp_domain=LMTP_DOMAIN,
+            chain_domain=CHAIN_DOMAIN,
+            second_host=SECOND_HOST,
             author_domain=AUTHOR_DOMAIN,
             mailbox=MAILBOX,
             folder=folder,
             relay_port=relay_port,
+            lmtp_listen=json.dumps(lmtp_listen),
+            more_smtp=more_smtp,
         )
     )
     with ServeProcess(config) as process:

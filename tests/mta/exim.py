@@ -7,11 +7,18 @@ import os
 import pwd
 import shutil
 import subprocess
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from tests.mta.namespace import copy_etc, in_namespace, replace_file, running, server_folder
+from tests.mta.namespace import (
+    copy_etc,
+    enter_namespace,
+    in_namespace,
+    replace_file,
+    running,
+    server_folder,
+)
 from tests.mta.network import LOOPBACK, can_connect, free_port, wait_for
 
 UNPACKED = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "bounced-mta/exim"
@@ -23,7 +30,7 @@ _RECIPE = Path(__file__).parents[2] / "deploy" / "exim"
 _CONFIGURATION = """\
 BOUNCED_DOMAIN = {bounce_domain}
 BOUNCED_HOST = {address}::{bounce_port}
-hostlist relay_from_hosts = {address}
+hostlist relay_from_hosts = {clients}
 
 primary_hostname = relay.example.test
 exim_path = {program}
@@ -66,12 +73,22 @@ local_mx:
 """
 
 
+def _read_recipe() -> dict[str, str]:
+    parts = {name: (_RECIPE / name).read_text() for name in ("acl", "router", "transport")}
+    return {"clients": LOOPBACK, **parts}
+
+
 @dataclass(frozen=True)
 class RunningExim:
     """Where a started Exim listens and logs."""
 
     folder: Path
     port: int
+    pid: int = 0
+
+    def submission(self, *arguments: str) -> list[str]:
+        """Return the command line of sendmail(1), which is Exim itself."""
+        return enter_namespace(self.pid, (self.folder / "exim4", *arguments))
 
     @property
     def log(self) -> Path:
@@ -90,6 +107,8 @@ class Exim:
     mx_port: int
     bounce_domain: str
     bounce_port: int
+    settings: Mapping[str, str] = field(default_factory=_read_recipe)
+    """What stands in the configuration's open places."""
 
     @contextlib.contextmanager
     def run(self) -> Iterator[RunningExim]:
@@ -100,9 +119,9 @@ class Exim:
             etc = copy_etc(folder, resolver=self.resolver)
             self._configure(server, etc, program)
             command = in_namespace(etc, (program, "-bdf"))
-            with running(command, folder / "exim.out"):
+            with running(command, folder / "exim.out") as process:
                 wait_for("Exim to greet", lambda: can_connect(server.port))
-                yield server
+                yield replace(server, pid=process.pid)
 
     def _unpack(self, folder: Path) -> Path:
         """Copy program and libraries to where Exim's own user may read them; not setuid there."""
@@ -129,7 +148,7 @@ class Exim:
                 mx_port=self.mx_port,
                 bounce_domain=self.bounce_domain,
                 bounce_port=self.bounce_port,
-                **{name: (_RECIPE / name).read_text() for name in ("acl", "router", "transport")},
+                **self.settings,
             ),
         )
         _register_libraries(folder, etc)

@@ -49,6 +49,11 @@ def in_namespace(etc: Path, command: Sequence[str | Path]) -> list[str]:
     return [*_UNSHARE, "sh", "-c", _OVERLAY, str(etc), *map(str, command)]
 
 
+def enter_namespace(pid: int, command: Sequence[str | Path]) -> list[str]:
+    """Return the command that runs `command` where the process sees its files, root included."""
+    return ["nsenter", "--target", str(pid), "--mount", "--root", "--", *map(str, command)]
+
+
 @contextlib.contextmanager
 def running(
     command: Sequence[str], log: Path, environ: Mapping[str, str] | None = None

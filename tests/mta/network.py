@@ -8,6 +8,11 @@ from collections.abc import Callable
 from typing import TypeVar
 
 LOOPBACK = "127.0.0.1"
+LOOPBACK6 = "::1"
+SECOND_HOST = "127.0.0.5"
+"""Plays another host of ours: the daemon has it in own_relays."""
+OUTSIDE = "127.0.0.9"
+"""Plays a stranger's host: in nobody's mynetworks, unless a test opens a relay to him."""
 
 T = TypeVar("T")
 
@@ -18,6 +23,16 @@ def free_port() -> int:
         probe.bind((LOOPBACK, 0))
         port: int = probe.getsockname()[1]
         return port
+
+
+def has_ipv6() -> bool:
+    """Tell whether this machine has an IPv6 loopback."""
+    with socket.socket(socket.AF_INET6) as probe:
+        try:
+            probe.bind((LOOPBACK6, 0))
+        except OSError:
+            return False
+        return True
 
 
 def can_connect(port: int) -> bool:

@@ -6,7 +6,7 @@ import contextlib
 import json
 import shutil
 import subprocess
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -18,6 +18,8 @@ MASTER = Path("/usr/lib/postfix/sbin/master")
 
 _MASTER_CF = """\
 {port}    inet  n  -  n  -  -  smtpd
+pickup    unix  n  -  n  60 1  pickup
+local     unix  -  n  n  -  -  local
 cleanup   unix  n  -  n  -  0  cleanup
 qmgr      unix  n  -  n  300 1 qmgr
 rewrite   unix  -  -  n  -  -  trivial-rewrite
@@ -31,6 +33,7 @@ error     unix  -  -  n  -  -  error
 showq     unix  n  -  n  -  -  showq
 anvil     unix  -  -  n  -  1  anvil
 scache    unix  -  -  n  -  1  scache
+tlsmgr    unix  -  -  n  1000? 1 tlsmgr
 proxymap  unix  -  -  n  -  -  proxymap
 postlog   unix-dgram n - n  -  1  postlogd
 """
@@ -46,6 +49,8 @@ class Postfix:
     """Lines of main.cf beside our own; they win."""
     files: Mapping[str, str] = field(default_factory=dict)
     """Name → content of lookup tables, put beside main.cf."""
+    services: Callable[[Path], str] = lambda _: ""
+    """Makes lines of master.cf beside our own, given the server's folder."""
 
     @contextlib.contextmanager
     def run(self) -> Iterator[RunningPostfix]:
@@ -54,6 +59,7 @@ class Postfix:
             server = RunningPostfix(folder, free_port())
             self._configure(server)
             etc = copy_etc(folder, resolver=self.resolver)
+            _permit_submission(server, etc)
             subprocess.run(server.command("postfix", "check"), check=True, capture_output=True)
             command = in_namespace(etc, (MASTER, "-c", server.config, "-s"))
             with running(command, folder / "master.log"):
@@ -84,10 +90,17 @@ class Postfix:
         lines = [f"{key} = {value}\n" for key, value in own.items()]
         (server.config / "main.cf").write_text("".join(lines))
         (server.config / "master.cf").write_text(
-            _MASTER_CF.format(port=f"{LOOPBACK}:{server.port}")
+            _MASTER_CF.format(port=f"{LOOPBACK}:{server.port}") + self.services(server.folder)
         )
         for name, text in self.files.items():
             (server.config / name).write_text(text)
+
+
+def _permit_submission(server: RunningPostfix, etc: Path) -> None:
+    """Let users other than root submit to this instance by sendmail(1) inside the namespace."""
+    (etc / "postfix").mkdir(exist_ok=True)
+    allowed = f"alternate_config_directories = {server.config}\n"
+    (etc / "postfix/main.cf").write_text(allowed)
 
 
 @dataclass(frozen=True)
@@ -108,6 +121,10 @@ class RunningPostfix:
     def command(self, program: str, *arguments: str) -> list[str]:
         """Return the command line of one of Postfix's programs for this instance."""
         return [program, "-c", str(self.config), *arguments]
+
+    def submission(self, *arguments: str) -> list[str]:
+        """Return the command line of sendmail(1)."""
+        return ["/usr/sbin/sendmail", "-C", str(self.config), *arguments]
 
     def queue(self) -> list[dict[str, Any]]:
         """Return what waits in the queue, one entry a message (postqueue(1), -j)."""

@@ -32,11 +32,12 @@ class Receiver:
     """An SMTP server that refuses the recipients it is told to, and keeps what it takes.
 
     `at_rcpt` and `at_data` map a recipient to the reply that refuses it, after RCPT or after the
-    content; every other recipient is accepted.
+    content; every other recipient gets the reply `at_rcpt_else`, or is accepted.
     """
 
     at_rcpt: Mapping[str, str] = field(default_factory=dict)
     at_data: Mapping[str, str] = field(default_factory=dict)
+    at_rcpt_else: str = ""
     delivered: list[Delivered] = field(default_factory=list)
     port: int = 0
 
@@ -63,7 +64,7 @@ class Receiver:
         address: str,
         _options: list[str],
     ) -> str:
-        if refusal := self.at_rcpt.get(address):
+        if refusal := self.at_rcpt.get(address, self.at_rcpt_else):
             return refusal
         envelope.rcpt_tos.append(address)
         return "250 2.1.5 Ok"

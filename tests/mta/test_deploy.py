@@ -13,14 +13,12 @@ import pytest
 from bounced.origin.why import Why
 from tests.mta.daemon import AUTHOR_DOMAIN, BOUNCE_DOMAIN, MAILBOX, Daemon
 from tests.mta.exim import RunningExim
-from tests.mta.network import LOOPBACK, wait_for
+from tests.mta.network import LOOPBACK, OUTSIDE, wait_for
 from tests.mta.postfix import Postfix, RunningPostfix
 from tests.mta.receiver import Receiver
 from tests.mta.refusals import DOMAIN
 
 DEPLOY = Path(__file__).parents[2] / "deploy"
-OUTSIDE = "127.0.0.9"
-"""An address that is in nobody's mynetworks here."""
 CLIENT_NAME = "client.example.net"
 STRANGER = f"stranger@{DOMAIN}"
 NOTHING = ""

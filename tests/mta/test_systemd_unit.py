@@ -1,7 +1,8 @@
-"""The systemd unit: what systemd thinks of it, and that the daemon keeps its side of it."""
+"""The systemd units: what systemd thinks of them, and that the daemon keeps its side of it."""
 
 from __future__ import annotations
 
+import re
 import socket
 import subprocess
 import time
@@ -10,25 +11,29 @@ from pathlib import Path
 
 import pytest
 
+from bounced import systemd
 from tests.e2e.process import ServeProcess
-from tests.mta.conditions import need_systemd_analyze
+from tests.mta.conditions import need_systemd
 
-UNIT = Path(__file__).parents[2] / "deploy" / "bounced.service"
-EXPOSURE_TENTHS = 20
+DEPLOY = Path(__file__).parents[2] / "deploy"
+SERVICE = "bounced.service"
+UNITS = (SERVICE, "bounced.socket", "bounced-lmtp.socket")
+EXPOSURE_TENTHS = 15
 """How exposed systemd may find the unit, of 100; a unit without hardening has 96."""
 WATCHDOG_S = 2
 PATIENCE_S = 20
 
 
 @pytest.fixture
-def unit(tmp_path: Path) -> Path:
-    """The unit with a program that is there, since systemd looks."""
+def units(tmp_path: Path) -> Path:
+    """A folder of the units, with a program that is there, since systemd looks."""
     program = tmp_path / "bounced"
     program.write_text("#!/bin/sh\n")
     program.chmod(0o755)
-    unit = tmp_path / UNIT.name
-    unit.write_text(UNIT.read_text().replace("/opt/bounced/bin/bounced", str(program)))
-    return unit
+    for name in UNITS:
+        text = (DEPLOY / name).read_text().replace("/opt/bounced/bin/bounced", str(program))
+        (tmp_path / name).write_text(text)
+    return tmp_path
 
 
 @pytest.fixture
@@ -51,23 +56,34 @@ def _wait_for_state(manager: socket.socket, state: str) -> None:
         seen = manager.recv(4096).decode().splitlines()
 
 
-def test_systemd_accepts_the_unit(unit: Path) -> None:
-    analyze = need_systemd_analyze()
+@pytest.mark.parametrize("name", UNITS)
+def test_systemd_accepts_the_unit(units: Path, name: str) -> None:
+    analyze = need_systemd("systemd-analyze")
     done = subprocess.run(
-        (analyze, "verify", "--man=no", unit), check=False, capture_output=True, text=True
+        (analyze, "verify", "--man=no", units / name), check=False, capture_output=True, text=True
     )
 
     assert (done.returncode, done.stderr) == (0, "")
 
 
-def test_systemd_finds_the_unit_hardened(unit: Path) -> None:
-    analyze = need_systemd_analyze()
+def test_systemd_finds_the_unit_hardened(units: Path) -> None:
+    analyze = need_systemd("systemd-analyze")
     options = ("--offline=true", f"--threshold={EXPOSURE_TENTHS}")
     done = subprocess.run(
-        (analyze, "security", *options, unit), check=False, capture_output=True, text=True
+        (analyze, "security", *options, units / SERVICE),
+        check=False,
+        capture_output=True,
+        text=True,
     )
 
     assert done.returncode == 0, done.stdout
+
+
+@pytest.mark.parametrize("name", UNITS[1:])
+def test_a_socket_unit_says_what_is_spoken_on_it(name: str) -> None:
+    (said,) = re.findall(r"^FileDescriptorName=(.*)$", (DEPLOY / name).read_text(), re.MULTILINE)
+
+    assert said in systemd.SOCKET_NAMES
 
 
 def test_the_daemon_tells_the_service_manager_how_it_is(

@@ -1,6 +1,7 @@
 """Private servers out of unpacked packages: the system's root with a package laid over it.
 
-Each hands all its mail to one receiver, and gives up what does not get through after seconds.
+Each hands its bounces to one port and all other mail to another, and gives up what does not get
+through after seconds.
 """
 
 from __future__ import annotations
@@ -12,11 +13,11 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from tests.mta.namespace import running, server_folder
+from tests.mta.daemon import BOUNCE_DOMAIN, CHAIN_DOMAIN
+from tests.mta.namespace import enter_namespace, running, server_folder
 from tests.mta.network import LOOPBACK, can_connect, free_port, wait_for
 
 CACHE = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "bounced-mta"
-HOST = "relay.example.test"
 LIFETIME_S = 4
 
 # An overlay's layers must not lie in one another: the changes get a file system of their own.
@@ -37,16 +38,25 @@ DOMAIN(`generic')dnl
 define(`confDOMAIN_NAME',`{host}')dnl
 define(`SMART_HOST',`smtp:[{address}]')dnl
 define(`SMTP_MAILER_ARGS',`TCP $h {mx_port}')dnl
+define(`RELAY_MAILER_ARGS',`TCP $h {bounce_port}')dnl
+define(`ESMTP_MAILER_ARGS',`TCP $h {chain_port}')dnl
+FEATURE(`mailertable',`text -k0 -v1 /etc/mail/mailertable')dnl
 define(`confTO_QUEUERETURN',`{lifetime}s')dnl
 define(`confTO_QUEUEWARN',`1h')dnl
 define(`confTO_IDENT',`0')dnl
 define(`confMIN_QUEUE_AGE',`0')dnl
+define(`confQUEUE_LA',`100')dnl
+define(`confREFUSE_LA',`100')dnl
 FEATURE(`no_default_msa')dnl
 FEATURE(`accept_unresolvable_domains')dnl
 FEATURE(`promiscuous_relay')dnl
 FEATURE(`nocanonify')dnl
 DAEMON_OPTIONS(`Family=inet, Addr={address}, Port={port}')dnl
 MAILER(`smtp')dnl
+"""
+_MAILERTABLE = f"""\
+{BOUNCE_DOMAIN} relay:[{LOOPBACK}]
+{CHAIN_DOMAIN} esmtp:[{LOOPBACK}]
 """
 _DMA = """\
 MAILNAME {host}
@@ -66,7 +76,11 @@ _OPENSMTPD = """\
 queue ttl {lifetime}s
 bounce warn-interval 1h
 listen on {address} port {port} hostname {host}
+action "bounce" relay host smtp://{address}:{bounce_port} helo {host}
+action "chain" relay host smtp://{address}:{chain_port} helo {host}
 action "relay" relay host smtp://{address}:{mx_port} helo {host}
+match from any for domain "{bounce_domain}" action "bounce"
+match from any for domain "{chain_domain}" action "chain"
 match from any for any action "relay"
 """
 
@@ -81,27 +95,54 @@ class Unpacked:
     files: Mapping[str, str] = field(default_factory=dict)
     users: tuple[str, ...] = ()
     folders: tuple[str, ...] = ()
+    submission: str = "sendmail"
+    """The program that submits, as sendmail(1) does."""
     listens: bool = True
     """Takes mail over SMTP; else the command reads it from the folder `outbox`."""
+
+    @property
+    def host(self) -> str:
+        """Return its host name: Sendmail sends nothing to a host that has its own."""
+        return f"{self.name}.example.test"
 
     @property
     def ready(self) -> bool:
         return (CACHE / self.name / ".ready").is_file()
 
     @contextlib.contextmanager
-    def run(self, mx_port: int) -> Iterator[RunningUnpacked]:
-        """Start it and wait until it greets; stops it, and drops its queue, at the end."""
+    def run(
+        self,
+        mx_port: int,
+        bounce_port: int | None = None,
+        chain_port: int | None = None,
+        lifetime_s: int = LIFETIME_S,
+    ) -> Iterator[RunningUnpacked]:
+        """Start it and wait until it greets; stops it, and drops its queue, at the end.
+
+        Without ports for our two domains all its mail goes to `mx_port`.
+        """
         with server_folder(self.name) as folder:
             port = free_port()
-            words = {"port": port, "mx_port": mx_port, "address": LOOPBACK, "host": HOST}
-            self._prepare(folder, lambda text: text.format(lifetime=LIFETIME_S, **words))
+            words = {
+                "port": port,
+                "mx_port": mx_port,
+                "bounce_port": bounce_port or mx_port,
+                "chain_port": chain_port or mx_port,
+                "bounce_domain": BOUNCE_DOMAIN,
+                "chain_domain": CHAIN_DOMAIN,
+                "address": LOOPBACK,
+                "host": self.host,
+                "lifetime": lifetime_s,
+            }
+            self._prepare(folder, lambda text: text.format(**words))
             command = self.command.format(folder=folder, **words)
             inside = ("sh", "-c", _ENTER, str(folder), "sh", "-c", command)
             private = ("unshare", "--mount", "--uts", "--propagation", "private", *inside)
-            with running(private, folder / "output"):
+            with running(private, folder / "output") as process:
                 if self.listens:
                     wait_for(f"{self.name} to greet", lambda: can_connect(port))
-                yield RunningUnpacked(folder, port if self.listens else None)
+                submission = enter_namespace(process.pid, (self.submission,))
+                yield RunningUnpacked(folder, port if self.listens else None, tuple(submission))
 
     def _prepare(self, folder: Path, fill: Callable[[str], str]) -> None:
         for name in ("layers", "outbox", "changes/etc"):
@@ -120,7 +161,7 @@ class Unpacked:
         for name, text in self.files.items():
             (changes / name).parent.mkdir(parents=True, exist_ok=True)
             (changes / name).write_text(fill(text))
-        (changes / "etc/hosts").write_text(f"{LOOPBACK} {HOST} localhost\n")
+        (changes / "etc/hosts").write_text(f"{LOOPBACK} {self.host} localhost\n")
         for kind, line in (
             ("passwd", "{0}:x:{1}:{1}::/nonexistent:/bin/false\n"),
             ("group", "{0}:x:{1}:\n"),
@@ -137,19 +178,30 @@ class RunningUnpacked:
     folder: Path
     port: int | None
     """None where it takes mail from the folder `outbox`, one file `<recipient>` a mail."""
+    program: tuple[str, ...]
+
+    def submission(self, *arguments: str) -> list[str]:
+        """Return the command line of sendmail(1)."""
+        return [*self.program, *arguments]
 
 
 SENDMAIL = Unpacked(
     "sendmail",
     "ldconfig; hostname {host}; m4 /etc/mail/sendmail.mc >/etc/mail/sendmail.cf && chmod 700 /var/spool/mqueue && "
     "exec /usr/libexec/sendmail/sendmail -bD -q1s",
-    files={"etc/mail/sendmail.mc": _SENDMAIL, "etc/mail/local-host-names": "{host}\n"},
+    files={
+        "etc/mail/sendmail.mc": _SENDMAIL,
+        "etc/mail/local-host-names": "{host}\n",
+        "etc/mail/mailertable": _MAILERTABLE,
+    },
+    submission="/usr/libexec/sendmail/sendmail",
     users=("smmta", "smmsp"),
     folders=("var/spool/mqueue", "var/run/sendmail/mta", "var/lib/sendmail/host_status"),
 )
 OPENSMTPD = Unpacked(
     "opensmtpd",
-    "ldconfig; chmod 711 /var/spool/smtpd; exec smtpd -d -f /etc/smtpd.conf",
+    "ldconfig; chmod 711 /var/spool/smtpd; chgrp opensmtpq /usr/sbin/smtpctl; "
+    "chmod 2755 /usr/sbin/smtpctl; exec smtpd -d -f /etc/smtpd.conf",
     files={"etc/smtpd.conf": _OPENSMTPD},
     users=("opensmtpd", "opensmtpq"),
     folders=("var/spool/smtpd", "var/empty", "run/opensmtpd", "var/lib/opensmtpd/empty"),

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from dataclasses import replace
-from datetime import date
+from datetime import date, timedelta
 
 import pytest
 from hypothesis import given
@@ -23,9 +24,14 @@ from bounced.origin.admission import (
 from bounced.origin.token import Key, KeyRing, Token, TokenFault, seal
 
 TODAY = 20778
+EPOCH = date(1970, 1, 1)
+ALPHABET = "abcdefghijklmnopqrstuvwxyz234567"
 ID8 = bytes.fromhex("0123456789abcdef")
 KEY = Key("a", bytes(range(32)), date(2026, 11, 1))
-RING = KeyRing((KEY,))
+OLD = Key(
+    "b", bytes(16), date(2026, 10, 1), active=False, retired_on=EPOCH + timedelta(days=TODAY - 2)
+)
+RING = KeyRing((KEY, OLD))
 SETTINGS = AdmissionSettings(
     domains=("bounce.example.com", "bücher.example"),
     mailboxes=("bounces", "Returns"),
@@ -38,6 +44,8 @@ EXPIRED = seal(TokenType.SEND, ID8, TODAY - 15, KEY)
 EARLY = seal(TokenType.SEND, ID8, TODAY + 2, KEY)
 FORGED = VALID[:10] + ("a" if VALID[10] != "a" else "b") + VALID[11:]
 FOREIGN_KEY = seal(TokenType.SEND, ID8, TODAY, replace(KEY, key_id="z"))
+SPELLING = VALID[:-1] + ALPHABET[ALPHABET.index(VALID[-1]) + 1]
+RETIRED = seal(TokenType.SEND, ID8, TODAY, OLD)
 BAD_SHAPE = VALID[:-1] + "0"
 
 BY_TOKEN = Accepted(Door.TOKEN, Token(TokenType.SEND, "a", ID8, TODAY))
@@ -78,6 +86,58 @@ def judge(
         ),
         pytest.param(
             f"{BAD_SHAPE}@bounce.example.com", Refusal.TOKEN_MALFORMED, UNKNOWN, id="malformed"
+        ),
+        pytest.param(
+            f"{SPELLING}@bounce.example.com",
+            Refusal.TOKEN_MALFORMED,
+            UNKNOWN,
+            id="another spelling of the same bytes",
+        ),
+        pytest.param(
+            f"{RETIRED}@bounce.example.com", Refusal.TOKEN_RETIRED_KEY, UNKNOWN, id="retired key"
+        ),
+        pytest.param(
+            f"SRS0=HHHH=TT=bounce.example.com={VALID}@bounce.example.com",
+            BY_TOKEN,
+            BY_TOKEN,
+            id="SRS",
+        ),
+        pytest.param(
+            f"srs1=gggg=fwd.example==hhhh=tt=XN--BCHER-KVA.example={VALID.upper()}@bücher.example",
+            BY_TOKEN,
+            BY_TOKEN,
+            id="SRS twice, case, another domain of ours",
+        ),
+        pytest.param(
+            f"prvs=1234abcdef=SRS0=HHHH=TT=bounce.example.com=prvs=1234abcdef={VALID}"
+            "@bounce.example.com",
+            BY_TOKEN,
+            BY_TOKEN,
+            id="BATV, SRS, BATV",
+        ),
+        pytest.param(
+            f"SRS0=HHHH=TT=bounce.example.com={FORGED}@bounce.example.com",
+            Refusal.TOKEN_FORGED,
+            UNKNOWN,
+            id="SRS, forged",
+        ),
+        pytest.param(
+            "SRS0=HHHH=TT=bounce.example.com=bounces@bounce.example.com",
+            BY_MAILBOX,
+            BY_MAILBOX,
+            id="mailbox, SRS",
+        ),
+        pytest.param(
+            f"SRS0=HHHH=TT=example.com={VALID}@bounce.example.com",
+            Refusal.UNKNOWN_MAILBOX,
+            UNKNOWN,
+            id="SRS of a foreign address",
+        ),
+        pytest.param(
+            f"SRS0=HHHH=TT=bounce.example.com={VALID}@example.com",
+            Refusal.FOREIGN_DOMAIN,
+            Refusal.FOREIGN_DOMAIN,
+            id="SRS at a forwarder",
         ),
         pytest.param(
             f"{VALID[:-1]}\u212a@bounce.example.com", Refusal.UNKNOWN_MAILBOX, UNKNOWN, id="Kelvin"
@@ -159,6 +219,9 @@ def test_an_own_relay_is_never_refused_for_its_sender() -> None:
         pytest.param(f"bounces+{VALID}", BY_TOKEN, id="prefix"),
         pytest.param(f"BOUNCES+{VALID.upper()}", BY_TOKEN, id="prefix, case"),
         pytest.param(f"prvs=1234abcdef=bounces+{VALID}", BY_TOKEN, id="prefix, BATV"),
+        pytest.param(
+            f"SRS0=HHHH=TT=bounce.example.com=bounces+{VALID}", BY_TOKEN, id="prefix, SRS"
+        ),
         pytest.param(VALID, BY_TOKEN, id="from before the prefix"),
         pytest.param(f"bounces+{FORGED}", Refusal.TOKEN_FORGED, id="forged"),
         pytest.param("bounces+max", Refusal.TOKEN_MALFORMED, id="no token"),
@@ -169,6 +232,15 @@ def test_an_own_relay_is_never_refused_for_its_sender() -> None:
 )
 def test_a_prefix_stands_before_the_token(local_part: str, expected: Admission) -> None:
     assert judge(f"{local_part}@bounce.example.com", settings=PLUS) == expected
+
+
+@pytest.mark.parametrize("token_type", TokenType)
+@pytest.mark.parametrize("relay", [True, False])
+def test_notices_and_probes_come_back_by_their_tokens(
+    token_type: TokenType, *, relay: bool
+) -> None:
+    address = build_return_path(seal(token_type, ID8, TODAY, KEY), SETTINGS)
+    assert judge(address, relay=relay) == Accepted(Door.TOKEN, Token(token_type, "a", ID8, TODAY))
 
 
 @pytest.mark.parametrize("settings", [SETTINGS, PLUS])
@@ -184,6 +256,23 @@ def test_garbage_never_raises(local_part: str, mail_from: str, relay: bool) -> N
         address = f"{local_part}@{domain}"
         admission = judge(address, mail_from, relay=relay, settings=PLUS)
         assert isinstance(admission, Accepted | Refusal)
+
+
+@given(
+    st.sampled_from(["{}", "prvs=1234abcdef={}", "SRS0=HHHH=TT=bounces.example.com={}"]),
+    st.sampled_from([str, str.upper, str.title, str.swapcase]),
+    st.sampled_from(TokenType),
+    st.binary(min_size=8, max_size=8),
+)
+def test_a_path_that_relays_rewrite_and_fold_stays_within_a_local_part_and_is_let_in(
+    form: str, fold: Callable[[str], str], token_type: TokenType, id8: bytes
+) -> None:
+    """A local part has 64 octets at most (RFC 5321 §4.5.3.1.1)."""
+    settings = AdmissionSettings(domains=("bounces.example.com",))
+    local_part = fold(form.format(seal(token_type, id8, TODAY, KEY)))
+    assert len(local_part) <= 64
+    admission = judge(f"{local_part}@bounces.example.com", settings=settings)
+    assert admission == Accepted(Door.TOKEN, Token(token_type, "a", id8, TODAY))
 
 
 def test_every_refusal_has_a_reply_with_its_enhanced_code() -> None:

@@ -108,6 +108,11 @@ POSTFIX_PICKUP = "by relay.example.com (Postfix, from userid 1000) id 4XyZ15; x"
             id="Exchange, link-local",
         ),
         pytest.param(
+            "from app (unknown [IPv6:fe80::1%br-app.7]) by r (Postfix) with ESMTP id 1; x",
+            ["fe80::1%br-app.7"],
+            id="Postfix, link-local",
+        ),
+        pytest.param(
             "from mail.example.net ([192.0.2.7]) by lists.example (amavisd-new, port 10024) id 1; x",
             ["192.0.2.7"],
             id="amavis",
@@ -269,6 +274,49 @@ def test_a_stamp_without_a_client_is_local(field: str) -> None:
         pytest.param(
             "from [192.0.2.7] ([local]) by r (chasquid) with ESMTPS; x", id="local as HELO"
         ),
+        # What the servers wrote for hostile names, with `helo_accept_junk_hosts` and ident in Exim
+        # and with AllowBogusHELO in Sendmail.
+        pytest.param(
+            "from x?[127.0.0.1]??by?x?with?local?? (localhost [192.0.2.7]) by r (Postfix) with"
+            " ESMTP id 1; x",
+            id="Postfix under attack",
+        ),
+        pytest.param(
+            "from by (evil.example [192.0.2.7]) by r (Postfix) with ESMTP id 1; x",
+            id="`by` as HELO",
+        ),
+        pytest.param(
+            "from [192.0.2.7] (helo=x) by r with local ( ident=x) by r with smtp (Exim 4.96)"
+            " (envelope-from <a@example.com>) id 1xUyTc-0003G4-20 for m@customer.example; x",
+            id="Exim under attack",
+        ),
+        pytest.param(
+            "from [192.0.2.7] (helo=x@[127.0.0.1] ident=x) by r with smtp (Exim 4.96) id 1; x",
+            id="address behind an at sign as HELO to Exim",
+        ),
+        pytest.param(
+            "from [192.0.2.7] (helo=x) id ( ident=x) by r with smtp (Exim 4.96) id 1; x",
+            id="id clause as HELO to Exim",
+        ),
+        pytest.param("from evil.example ([192.0.2.7] helo=a", id="CR as HELO to Exim"),
+        pytest.param(
+            "from evil.example ([192.0.2.7] helo=[127.0.0.1] ident=[127.0.0.1] helo=x)() by r"
+            " with smtp (Exim 4.96) id 1; x",
+            id="parentheses as ident to Exim",
+        ),
+        pytest.param(
+            "from IPv6:::1 (local@[192.0.2.7]) by r (8.17.1/8.17.1) with SMTP id 1; x",
+            id="Sendmail under attack",
+        ),
+        pytest.param(
+            "from localhost (ab@localhost [192.0.2.7] (may be forged)) by r (8.17.1/8.17.1) with"
+            " ESMTP id 1; x",
+            id="reverse name localhost to Sendmail",
+        ),
+        pytest.param(
+            "from [IPv6:::1] (<unknown> [192.0.2.7]) by r (OpenSMTPD) with ESMTP id 1; x",
+            id="OpenSMTPD under attack",
+        ),
     ],
 )
 def test_a_client_cannot_pass_for_an_own_host(field: str) -> None:
@@ -370,3 +418,9 @@ def test_an_address_is_own_by_its_network() -> None:
     own = [is_own(ip_address(text), OWN) for text in addresses]
     assert own == [True, True, True, False, False]
     assert not is_own(LOCALHOST, ())
+
+
+def test_a_link_local_address_is_own_whatever_its_zone() -> None:
+    own = (*OWN, ip_network("fe80::/64"))
+    addresses = ["fe80::1", "fe80::1%eth0", "fe80:0:0:1::1%eth0", "169.254.0.1"]
+    assert [is_own(ip_address(text), own) for text in addresses] == [True, True, False, False]

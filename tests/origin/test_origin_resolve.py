@@ -22,6 +22,7 @@ from bounced.model import (
 )
 from bounced.origin.admission import Door
 from bounced.origin.resolve import (
+    LOCAL_CLIENT,
     Arrival,
     Origin,
     OriginSettings,
@@ -54,6 +55,7 @@ FOREIGN = "from mx.example.net (mx.example.net [192.0.2.7]) by relay.example.com
 
 RELAY = Arrival(Door.MAILBOX, "127.0.0.1")
 STRANGER = Arrival(Door.MAILBOX, "192.0.2.9")
+LOCAL_SOCKET = Arrival(Door.MAILBOX, LOCAL_CLIENT)
 FILE = Arrival(Door.INGEST)
 VOUCHED = Arrival(Door.INGEST, vouched=True)
 SIGNED = Arrival(Door.TOKEN, "192.0.2.9", TokenType.SEND)
@@ -75,10 +77,30 @@ def held(why: Why, detail: str) -> Origin:
     return Origin(Trust.NONE, why=why, detail=detail, quarantined=True)
 
 
-NOT_OWN = "the delivering host 192.0.2.9 is not in own_relays"
-OUTSIDE = "192.0.2.7 in Received field 1 is not in own_relays"
-NO_AUTHOR = "no author header, and From is not of a domain in authors.domains"
-NO_HEADER = "no send is registered, and the report returns no header of the mail"
+ADD_IT = "is not in smtp.own_relays: add it there if it is a host of yours"
+NOT_OWN = f"the delivering host 192.0.2.9 {ADD_IT}"
+OUTSIDE = f"192.0.2.7 in Received field 1 {ADD_IT}"
+OUTSIDE_RETURNED = f"192.0.2.7 in the bounced mail's Received field 1 {ADD_IT}"
+NO_AUTHOR = (
+    "no author header, and From is not of a listed domain:"
+    " set authors.author_header or authors.domains, or register your sends"
+)
+NO_HEADER = (
+    "no send is registered, and the report returns no header of the mail:"
+    " register your sends, or let your relay return headers"
+)
+NO_MAILBOX = (
+    "the local part is neither a valid token nor a mailbox of ours:"
+    " add it to return_path.mailboxes if your mail has it as its return path"
+)
+NOT_SIGNED = (
+    'smtp.trust = "signed" takes signed return paths only:'
+    ' register your sends, or set "signed-or-relay"'
+)
+NO_CLIENT = (
+    "the address of the delivering host is not known: release the report if it was one of yours"
+)
+TO_OPS = "written to postmaster or abuse: for you to read, `bounced reports raw` prints it"
 UNLISTED = Origin(Trust.NONE, why=Why.ORIGIN_UNRESOLVED, detail=NO_AUTHOR)
 
 
@@ -130,14 +152,14 @@ UNLISTED = Origin(Trust.NONE, why=Why.ORIGIN_UNRESOLVED, detail=NO_AUTHOR)
             make_report(replace(HEADER, received=(FOREIGN,))),
             RELAY,
             SETTINGS,
-            held(Why.RETURNED_FROM_OUTSIDE, OUTSIDE),
+            held(Why.RETURNED_FROM_OUTSIDE, OUTSIDE_RETURNED),
             id="bounce of a stranger's mail",
         ),
         pytest.param(
             make_report(),
             replace(RELAY, client=None),
             SETTINGS,
-            held(Why.CLIENT_NOT_OWN, "the address of the delivering host is not known"),
+            held(Why.CLIENT_NOT_OWN, NO_CLIENT),
             id="client unknown",
         ),
         pytest.param(
@@ -146,6 +168,23 @@ UNLISTED = Origin(Trust.NONE, why=Why.ORIGIN_UNRESOLVED, detail=NO_AUTHOR)
             SETTINGS,
             found(Trust.RELAY, BERTA),
             id="relay by a mapped address",
+        ),
+        pytest.param(
+            make_report(), LOCAL_SOCKET, SETTINGS, found(Trust.RELAY, BERTA), id="local socket"
+        ),
+        pytest.param(
+            make_report(HEADER, FOREIGN),
+            LOCAL_SOCKET,
+            SETTINGS,
+            held(Why.RECEIVED_FROM_OUTSIDE, OUTSIDE),
+            id="forged, over a local socket",
+        ),
+        pytest.param(
+            make_report(),
+            replace(LOCAL_SOCKET, door=Door.UNKNOWN_LOCAL_PART),
+            SETTINGS,
+            held(Why.UNKNOWN_LOCAL_PART, NO_MAILBOX),
+            id="local socket, unknown local part",
         ),
         pytest.param(make_report(), FILE, SETTINGS, found(Trust.RELAY, BERTA), id="file"),
         pytest.param(
@@ -173,24 +212,21 @@ UNLISTED = Origin(Trust.NONE, why=Why.ORIGIN_UNRESOLVED, detail=NO_AUTHOR)
             make_report(),
             replace(RELAY, door=Door.OPS),
             ANY,
-            held(Why.OPS_MAILBOX, "written to postmaster or abuse"),
+            held(Why.OPS_MAILBOX, TO_OPS),
             id="ops",
         ),
         pytest.param(
             make_report(),
             replace(RELAY, door=Door.UNKNOWN_LOCAL_PART),
             ANY,
-            held(
-                Why.UNKNOWN_LOCAL_PART,
-                "the local part is neither a valid token nor a mailbox of ours",
-            ),
+            held(Why.UNKNOWN_LOCAL_PART, NO_MAILBOX),
             id="unknown local part",
         ),
         pytest.param(
             make_report(),
             RELAY,
             SIGNED_ONLY,
-            held(Why.UNSIGNED, 'trust = "signed" takes signed return paths only'),
+            held(Why.UNSIGNED, NOT_SIGNED),
             id="unsigned",
         ),
         pytest.param(make_report(), STRANGER, ANY, found(Trust.NONE, CARL), id="any, From listed"),
@@ -226,13 +262,19 @@ def test_a_registered_send_tells_its_author_whatever_the_report_shows(
     assert resolve_origin(report, arrival, SEND, settings) == expected
 
 
-UNREGISTERED = "the send is not registered, and the delivering host 192.0.2.9 is not in own_relays"
+UNREGISTERED = f"the send is not registered, and {NOT_OWN}"
 
 
 @pytest.mark.parametrize(
     ("arrival", "settings", "expected"),
     [
         pytest.param(SIGNED_RELAY, SETTINGS, found(Trust.SIGNED, BERTA), id="relay"),
+        pytest.param(
+            replace(SIGNED, client=LOCAL_CLIENT),
+            SETTINGS,
+            found(Trust.SIGNED, BERTA),
+            id="local socket",
+        ),
         pytest.param(
             SIGNED_RELAY, SIGNED_ONLY, found(Trust.SIGNED, BERTA), id="relay, signed only"
         ),
@@ -282,7 +324,7 @@ reports = st.builds(
 arrivals = st.builds(
     Arrival,
     door=st.sampled_from(Door),
-    client=st.sampled_from([None, "127.0.0.1", "192.0.2.9", "rubbish"]),
+    client=st.sampled_from([None, LOCAL_CLIENT, "127.0.0.1", "192.0.2.9", "rubbish"]),
     token_type=st.none() | st.sampled_from(TokenType),
     vouched=st.booleans(),
 )

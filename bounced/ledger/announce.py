@@ -1,0 +1,120 @@
+"""What the sending application hears of processed reports: strikes, rounds, bounced notices.
+
+A replay is not heard of: what it corrects, the application reads when it looks an address up.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Iterator, Sequence
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Connection, select
+
+from bounced.ledger import reports, sends
+from bounced.ledger.counting import Counted
+from bounced.ledger.outbox import NewEvent, publish
+from bounced.ledger.policy import Ignored
+from bounced.ledger.reports import Finding
+from bounced.ledger.schema import notices
+from bounced.logs import Event
+from bounced.model import TokenType
+
+Recorded = tuple[Finding, Sequence[Counted | Ignored]]
+"""A finding with what became of each of its recipients."""
+
+
+def find_new_of_notices(connection: Connection, findings: Iterable[Finding]) -> set[str]:
+    """Return the reports on our own notices that nobody has processed yet.
+
+    Such a report leaves no strike by which it would be known again.
+    """
+    of_notices = [
+        finding.arrival.report
+        for finding in findings
+        if finding.arrival.token_type is TokenType.NOTICE
+    ]
+    return reports.find_new(connection, of_notices) if of_notices else set()
+
+
+def announce(
+    connection: Connection, recorded: Sequence[Recorded], new: Collection[str], now: datetime
+) -> None:
+    """Publish what reports counted for; of bounced notices, those that `new` reports tell of."""
+    keys = sends.find_keys(
+        connection, {finding.send.send for finding, _ in recorded if finding.send}
+    )
+    authors = _find_authors(
+        connection,
+        [
+            finding.arrival.token_id
+            for finding, _ in recorded
+            if finding.arrival.report in new and finding.arrival.token_id
+        ],
+    )
+    told: list[NewEvent] = []
+    for finding, counted in recorded:
+        told.extend(_tell_counted(finding, counted, keys))
+        if finding.arrival.report in new:
+            told.extend(_tell_bounced(finding, counted, authors))
+    publish(connection, told, now)
+
+
+def _tell_counted(
+    finding: Finding, recipients: Sequence[Counted | Ignored], keys: dict[str, str]
+) -> Iterator[NewEvent]:
+    for counted in recipients:
+        if isinstance(counted, Ignored) or not counted.is_new:
+            continue
+        strike = counted.strike
+        ids = {"case": counted.case, "author": strike.author, "subject": strike.subject}
+        if counted.new_round is not None:
+            yield NewEvent(Event.CASE_RESET, ids | {"round": counted.new_round, "why": "quiet"})
+        words = {
+            "report": finding.arrival.report,
+            "recipient": strike.recipient,
+            "category": strike.category.value,
+            "reason": strike.reason.value,
+            "strikes": counted.strikes,
+        }
+        yield NewEvent(Event.STRIKE_COUNTED, ids | words | _name_mail(finding, keys))
+
+
+def _name_mail(finding: Finding, keys: dict[str, str]) -> dict[str, Any]:
+    """Return what the application may know the mail by that failed."""
+    returned, send = finding.report.returned, finding.send.send if finding.send else None
+    return {
+        "send": send,
+        "key": keys.get(send) if send else None,
+        "reference": finding.reference,
+        "message_id": returned.message_id if returned else None,
+    }
+
+
+def _tell_bounced(
+    finding: Finding, recipients: Sequence[Counted | Ignored], authors: dict[str, str]
+) -> Iterator[NewEvent]:
+    arrival = finding.arrival
+    for facts, verdict, counted in zip(
+        finding.report.recipients, finding.verdicts, recipients, strict=True
+    ):
+        if counted is Ignored.NOTICE and verdict is not None:
+            yield NewEvent(
+                Event.NOTICE_BOUNCED,
+                {
+                    "notice": arrival.token_id,
+                    "author": authors.get(arrival.token_id or ""),
+                    "report": arrival.report,
+                    "recipient": facts.recipient,
+                    "category": verdict.category.value,
+                    "reason": verdict.reason.value,
+                },
+            )
+
+
+def _find_authors(connection: Connection, ids: Collection[str]) -> dict[str, str]:
+    """Return whom notices were for, by id."""
+    if not ids:
+        return {}
+    query = select(notices.c.notice, notices.c.author).where(notices.c.notice.in_(ids))
+    return {row.notice: row.author for row in connection.execute(query)}

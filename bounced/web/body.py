@@ -1,0 +1,139 @@
+"""How a request's body becomes a checked value: bounded in bytes and time, strict JSON (RFC 8259).
+
+Whatever comes, the outcome is a value of the asked type or a Problem.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import re
+from collections.abc import Sequence
+from datetime import timedelta
+from typing import TypeVar
+
+from pydantic import BaseModel, ValidationError
+from pydantic_core import ErrorDetails
+from starlette.requests import ClientDisconnect, Request
+
+from bounced.ledger.records import clean_text
+from bounced.web.problem import Fault, Problem
+
+MAX_BODY = 8 * 2**20
+MAX_FAULTS = 100
+"""Errors that one answer names."""
+
+_LARGE = 64 * 2**10
+"""Bytes from which on reading JSON would hold up everyone else in the loop."""
+_LONGEST_FIELD = 100
+_WORDS = {
+    "extra_forbidden": "there is no such key",
+    "missing": "is missing",
+    "model_type": "an object is needed",
+}
+"""Where pydantic speaks to a programmer of Python."""
+_DIGITS = re.compile("[0-9]{1,18}")
+
+M = TypeVar("M", bound=BaseModel)
+
+
+async def read_body(request: Request, model: type[M], *, within: timedelta) -> M:
+    """Read and check the body; raises Problem 400, 408, 413, 415 or 422."""
+    _check_media_type(request)
+    try:
+        async with asyncio.timeout(within.total_seconds()):
+            raw = await _read_bytes(request)
+    except TimeoutError:
+        raise _hang_up(408, f"the body took longer than {within.total_seconds():g} s") from None
+    except ClientDisconnect:
+        raise Problem(400, "the body ended early") from None
+    if len(raw) > _LARGE:
+        return await asyncio.to_thread(parse_body, raw, model)
+    return parse_body(raw, model)
+
+
+def parse_body(raw: bytes, model: type[M]) -> M:
+    """Parse and check; raises Problem 400 for what is no JSON, 422 for what does not fit."""
+    try:
+        value = json.loads(
+            raw.decode("utf-8"), object_pairs_hook=_read_object, parse_constant=_refuse_constant
+        )
+    except UnicodeDecodeError:
+        raise Problem(400, "the body is not UTF-8") from None
+    except RecursionError:
+        raise Problem(400, "the body is nested too deeply") from None
+    except ValueError as error:  # json.JSONDecodeError is one, a number of 5,000 digits another
+        raise Problem(400, f"the body is no JSON: {error}") from None
+    try:
+        return model.model_validate(value)
+    except ValidationError as error:
+        found = error.errors(include_url=False, include_input=False, include_context=False)
+        raise Problem(
+            422, "the body does not fit; `errors` tells where", _describe(found)
+        ) from None
+
+
+def _check_media_type(request: Request) -> None:
+    media_type = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+    if media_type != "application/json":
+        raise Problem(415, "send JSON: Content-Type: application/json")
+    if request.headers.get("content-encoding", "identity").lower() != "identity":
+        raise Problem(415, "send the body as it is, without Content-Encoding")
+
+
+async def _read_bytes(request: Request) -> bytes:
+    """Read as much as is allowed and stop there, whatever Content-Length says."""
+    declared = request.headers.get("content-length", "0")
+    if not _DIGITS.fullmatch(declared):
+        raise _hang_up(400, "Content-Length is no number")
+    body = bytearray()
+    if int(declared) <= MAX_BODY:
+        async for chunk in request.stream():
+            body += chunk
+            if len(body) > MAX_BODY:
+                break
+        else:
+            return bytes(body)
+    raise _hang_up(413, f"a body takes {MAX_BODY // 2**20} MiB at most")
+
+
+def _hang_up(status: int, detail: str) -> Problem:
+    """Refuse, and close the connection: the rest of the body is not waited for."""
+    return Problem(status, detail, headers={"Connection": "close"})
+
+
+def _read_object(pairs: list[tuple[str, object]]) -> dict[str, object]:
+    """Refuse what two readers would read differently (RFC 8259 §4), and names no text can hold."""
+    found = dict(pairs)
+    if len(found) != len(pairs):
+        raise ValueError("an object names a key twice")
+    if any(clean_text(key) != key for key in found):
+        raise ValueError("a key holds NUL or half a surrogate pair")
+    return found
+
+
+def _refuse_constant(name: str) -> object:
+    raise ValueError(f"{name} is no JSON number")
+
+
+def _describe(errors: Sequence[ErrorDetails]) -> list[Fault]:
+    """Turn validation errors into faults, the first hundred."""
+    return [
+        _place(
+            error["loc"],
+            _WORDS.get(error["type"]) or error["msg"].removeprefix("Value error, "),
+        )
+        for error in errors[:MAX_FAULTS]
+    ]
+
+
+def _place(loc: tuple[int | str, ...], detail: str) -> Fault:
+    """Read `("sends", 3, "recipients", 0)` as index 3, field `recipients[0]`."""
+    index = None
+    if len(loc) > 1 and isinstance(loc[1], int):
+        index = loc[1]
+        loc = loc[2:] or loc[:1]
+    field = ""
+    for part in loc:
+        field += f"[{part}]" if isinstance(part, int) else f".{part}" if field else part
+    return Fault(detail, field[:_LONGEST_FIELD], index)

@@ -1,0 +1,162 @@
+"""The HTTP sockets: uvicorn inside the daemon's loop, bounded in connections and time."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import socket
+from collections.abc import Iterator, Sequence
+from datetime import timedelta
+from typing import Any
+
+import uvicorn
+from starlette.applications import Starlette
+from uvicorn.protocols.http.h11_impl import H11Protocol
+
+from bounced.values import parse_address
+
+MAX_CONNECTIONS = 250
+"""Above, 503; SMTP needs its file descriptors."""
+HEAD_S = 10.0
+"""How long a connection may take to its next request's head, from the first byte to the last."""
+KEEP_ALIVE_S = 10
+"""How long a connection may rest between two requests."""
+SEND_S = 30.0
+"""How long a client may leave an answer unread."""
+
+_BACKLOG = 128
+
+
+class HttpServer:
+    """Answers HTTP from `start` to `stop`."""
+
+    def __init__(self, app: Starlette) -> None:
+        self._config = uvicorn.Config(
+            app,
+            http=_Connection,
+            ws="none",
+            lifespan="off",
+            log_config=None,  # its loggers pass through ours, as every library's
+            log_level=logging.ERROR,  # what it warns of, any client can make it say at will
+            access_log=False,
+            proxy_headers=False,
+            server_header=False,
+            limit_concurrency=MAX_CONNECTIONS,
+            timeout_keep_alive=KEEP_ALIVE_S,
+            backlog=_BACKLOG,
+        )
+        self._sockets: list[socket.socket] = []
+
+    @property
+    def addresses(self) -> list[str]:
+        """Return where HTTP is listened for, `host:port` or `unix:/path`, with real ports."""
+        return [_name(each) for each in self._sockets]
+
+    async def start(self, listen: str, sockets: Sequence[socket.socket] = ()) -> None:
+        """Listen on `sockets`, already bound, else on `listen` (`host:port`; raises OSError)."""
+        self._sockets = list(sockets) or await _bind(listen)
+        for each in self._sockets:
+            each.listen(_BACKLOG)  # from now on nobody is refused
+        self._server = _Server(self._config)
+        self._running = asyncio.create_task(self._server.serve(self._sockets))
+
+    async def stop(self, grace: timedelta) -> None:
+        """Stop listening, let requests at hand be answered within `grace`, close everything."""
+        if not self._sockets:
+            return
+        self._config.timeout_graceful_shutdown = max(1, int(grace.total_seconds()))
+        self._server.should_exit = True
+        await asyncio.wait({self._running})  # who is cancelled while waiting may stop it again
+        self._sockets = []
+
+
+class _Server(uvicorn.Server):
+    """uvicorn without its hands on SIGTERM and SIGINT: they are the daemon's."""
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        yield
+
+
+class _Connection(H11Protocol):
+    """A connection that says nothing, drips its head or reads nothing does not stay for ever.
+
+    uvicorn's own limit runs between requests only, and ends with the next byte.
+    """
+
+    _patience: asyncio.TimerHandle | None = None
+    _unread: asyncio.TimerHandle | None = None
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        super().connection_made(transport)
+        self._wait_for_request()
+
+    def data_received(self, data: bytes) -> None:
+        super().data_received(data)
+        if self.cycle is not None and not self.cycle.response_complete:
+            _cancel(self._patience)
+
+    def on_response_complete(self) -> None:
+        super().on_response_complete()
+        if self.cycle.response_complete:  # else the next request had come already
+            self._wait_for_request()
+
+    def pause_writing(self) -> None:
+        super().pause_writing()
+        self._unread = self.loop.call_later(SEND_S, self.transport.abort)
+
+    def resume_writing(self) -> None:
+        super().resume_writing()
+        _cancel(self._unread)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        _cancel(self._patience)
+        _cancel(self._unread)
+        super().connection_lost(exc)
+
+    def _wait_for_request(self) -> None:
+        _cancel(self._patience)
+        self._patience = self.loop.call_later(HEAD_S, self.transport.close)
+
+
+async def _bind(listen: str) -> list[socket.socket]:
+    """Bind every address of `host:port`, or none; raises OSError."""
+    host, port = parse_address(listen)
+    found = await asyncio.get_running_loop().getaddrinfo(
+        host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
+    )
+    bound: list[socket.socket] = []
+    try:
+        for family, _, _, _, address in dict.fromkeys(found):
+            bound.append(_bind_one(family, address))
+    except OSError:
+        for each in bound:
+            each.close()
+        raise
+    return bound
+
+
+def _bind_one(family: int, address: Any) -> socket.socket:
+    each = socket.socket(family, socket.SOCK_STREAM)
+    try:
+        each.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        if family == socket.AF_INET6:
+            each.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
+        each.bind(address)
+    except OSError:
+        each.close()
+        raise
+    return each
+
+
+def _name(each: socket.socket) -> str:
+    name = each.getsockname()
+    if isinstance(name, str):
+        return f"unix:{name}"
+    return f"[{name[0]}]:{name[1]}" if ":" in name[0] else f"{name[0]}:{name[1]}"
+
+
+def _cancel(timer: asyncio.TimerHandle | None) -> None:
+    if timer is not None:
+        timer.cancel()
