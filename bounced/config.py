@@ -41,6 +41,7 @@ from bounced.values import (
     Size,
     SocketAddress,
     Timezone,
+    parse_address,
 )
 
 DEFAULT_PATH = Path("/etc/bounced/config.toml")
@@ -292,6 +293,11 @@ def list_warnings(settings: Settings) -> list[str]:
             "smtp.trust = 'any' believes every bounce: anyone can have authors mailed; "
             "only authors of authors.domains are"
         )
+    if settings.http.listen and not _is_loopback(settings.http.listen):
+        warnings.append(
+            "http.listen is not on loopback: tokens pass in clear; "
+            "let a proxy speak TLS to the world, and listen on 127.0.0.1"
+        )
     if settings.notices.mode == "hold":
         warnings.append(
             "notices.mode = 'hold': no author is mailed until `bounced notices release`"
@@ -303,6 +309,14 @@ def list_warnings(settings: Settings) -> list[str]:
     elif settings.relay.security == "none":
         warnings.append("relay.security = 'none' sends notices, and the password, in clear")
     return warnings
+
+
+def _is_loopback(address: str) -> bool:
+    host, _ = parse_address(address)
+    try:
+        return host == "localhost" or ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
 
 
 def _section_type(name: str) -> type[_Section]:

@@ -280,6 +280,7 @@ class Daemon:
         jobs.spawn(self._process_forever())
         jobs.every(BEAT_S, "send notices", self.dispatcher.send_due)
         jobs.every(PAUSE_S, "look for the database", self.look_for_database)
+        jobs.spawn(jobs.run("look at the certificate", self.look_at_certificate))
         jobs.every(_LOOK_S, "look at the certificate", self.look_at_certificate)
         interval = systemd.find_watchdog_interval()
         if interval is not None:

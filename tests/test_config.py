@@ -242,7 +242,8 @@ def test_keys_without_effect_and_risky_choices_are_warned_of() -> None:
     settings = load_settings(
         None,
         {
-            "BOUNCED__HTTP__LISTEN": "127.0.0.1:8080",
+            "BOUNCED__DNS__ENABLED": "false",
+            "BOUNCED__HTTP__LISTEN": "0.0.0.0:8080",
             "BOUNCED__SMTP__TRUST": "any",
             "BOUNCED__RELAY__HOST": "mail.example.com",
             "BOUNCED__RELAY__SECURITY": "none",
@@ -250,10 +251,14 @@ def test_keys_without_effect_and_risky_choices_are_warned_of() -> None:
         },
     )
     assert list_warnings(settings) == [
-        "http.listen has no effect in this version",
+        "dns.enabled has no effect in this version",
         (
             "smtp.trust = 'any' believes every bounce: anyone can have authors mailed; "
             "only authors of authors.domains are"
+        ),
+        (
+            "http.listen is not on loopback: tokens pass in clear; "
+            "let a proxy speak TLS to the world, and listen on 127.0.0.1"
         ),
         "relay.security = 'none' sends notices, and the password, in clear",
     ]

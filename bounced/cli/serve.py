@@ -103,9 +103,13 @@ def _check_tls(settings: Settings) -> Iterator[str]:
     if file is None or key_file is None:
         return
     now = read_clock()
-    load_tls(settings.smtp, now)
+    load_tls(settings.smtp)
     _refuse_open_file(key_file)
     certificate = read_certificate(file)
+    if certificate.ends_at <= now:
+        raise BouncedError(
+            f"smtp.tls_certificate_file: {file}: ended on {certificate.ends_at:%Y-%m-%d}; renew it"
+        )
     yield certificate.describe(now)
     if certificate.is_ending(now):
         say(f"warning  tls: {file}: ends soon; renew it")

@@ -12,8 +12,8 @@ from datetime import datetime
 from typing import Any, Generic, TypeVar
 
 _OK = 200
-# 502 and 504 come from a proxy whose daemon is just being restarted.
-_TRY_LATER = frozenset({502, 503, 504})
+# 408: our body came too slowly. 502 and 504: a proxy whose daemon is just being restarted.
+_TRY_LATER = frozenset({408, 502, 503, 504})
 
 T = TypeVar("T")
 

@@ -20,7 +20,7 @@ from bounced.origin.token import Token
 
 ROW_BYTES = 1024
 """About what a report takes beside its message: its rows and their indexes."""
-STEP = 500
+STEP = 200
 """Reports looked at in one transaction of a purge, and changed in one of an operator."""
 STEP_BYTES = 16 * 2**20
 """What one transaction deletes at most, but for its first report: intake waits meanwhile."""

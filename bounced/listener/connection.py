@@ -204,7 +204,7 @@ class Connection(SMTP):
             if self._introduced or await self._meet_client():
                 await self.push(f"220 {self.hostname} {self.protocol} {replies.SERVICE}")
                 await self._converse()
-        except (asyncio.IncompleteReadError, ConnectionError):  # the client hung up
+        except (asyncio.IncompleteReadError, OSError):  # the client hung up, ssl.SSLError is one
             self.hang_up()
         except TLSSetupException:
             self.log_refusal("tls-handshake", None)
@@ -230,7 +230,7 @@ class Connection(SMTP):
             command = await commands.read()
             try:
                 await self._answer(command)
-            except (asyncio.IncompleteReadError, ConnectionError, TLSSetupException):
+            except (asyncio.IncompleteReadError, OSError, TLSSetupException):
                 raise
             except Exception as error:  # noqa: BLE001 - the last resort: after 451 the peer tries again
                 log_failure(error)

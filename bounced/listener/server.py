@@ -46,7 +46,6 @@ class Listener:
         new_id: Callable[[datetime], str],
     ) -> None:
         self._settings = settings
-        self._clock = clock
         self._intake = Intake(admission, store, clock, new_id)
         self._gate = ConnectionGate(settings)
         self._house: House | None = None
@@ -85,7 +84,7 @@ class Listener:
 
         Raises ConfigError where the certificate cannot be used; the old settings stay then.
         """
-        tls = load_tls(settings, self._clock())
+        tls = load_tls(settings)
         hostname = settings.hostname or await asyncio.to_thread(socket.getfqdn)
         self._gate.settings = settings
         self._house = House(settings, hostname, tls, self._intake, self._gate)
@@ -96,7 +95,7 @@ class Listener:
         Raises ConfigError where it cannot be used; the old one stays then.
         """
         house = self._current_house
-        self._house = replace(house, tls=load_tls(house.settings, self._clock()))
+        self._house = replace(house, tls=load_tls(house.settings))
 
     async def stop(self, grace: timedelta) -> None:
         """Stop listening, let messages at hand be finished within `grace`, close everything.

@@ -8,7 +8,7 @@ codes by RFC 2034.
 
 from __future__ import annotations
 
-from aiosmtpd.smtp import Envelope
+from aiosmtpd.smtp import Envelope, TLSSetupException
 
 from bounced.listener import replies
 from bounced.listener.connection import Connection, Phase
@@ -64,6 +64,9 @@ class SmtpSession(Connection):
             await self.push(replies.TLS_ALREADY)
         else:
             await super().smtp_STARTTLS(arg)
+            if self.session is None or self.session.ssl is None:
+                # Actually, asyncio ends the wait for a handshake that was cut off like any other.
+                raise TLSSetupException
 
     async def smtp_MAIL(self, arg: str | None) -> None:
         """Open a transaction."""

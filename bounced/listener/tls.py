@@ -6,7 +6,6 @@ RFC 3207 for STARTTLS itself, RFC 8996 for the versions that are not offered.
 from __future__ import annotations
 
 import ssl
-from datetime import datetime
 from pathlib import Path
 
 from bounced.certificate import read_certificate
@@ -14,21 +13,16 @@ from bounced.config import SmtpSettings
 from bounced.model import ConfigError
 
 
-def load_tls(settings: SmtpSettings, now: datetime) -> ssl.SSLContext | None:
+def load_tls(settings: SmtpSettings) -> ssl.SSLContext | None:
     """Read the pair that the settings name; None: they name none.
 
-    Raises ConfigError where a file cannot be read, the certificate has ended, or the key is not
-    the certificate's.
+    Raises ConfigError where a file cannot be read, or the key is not the certificate's. One that
+    has ended is taken: most senders do not look, and a bounce is better than none.
     """
     file, key_file = settings.tls_certificate_file, settings.tls_key_file
     if file is None or key_file is None:
         return None
-    certificate = read_certificate(file)
-    if certificate.ends_at <= now:
-        raise ConfigError(
-            f"smtp.tls_certificate_file: {file}: ended on {certificate.ends_at:%Y-%m-%d}; "
-            "renew it, or leave tls_certificate_file and tls_key_file empty"
-        )
+    read_certificate(file)  # says what is wrong with it better than OpenSSL
     return _make_context(file, key_file)
 
 

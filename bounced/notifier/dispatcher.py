@@ -199,19 +199,12 @@ def _make_return_path(claimed: ClaimedNotice, settings: DispatcherSettings) -> s
     return build_return_path(token, settings.admission)
 
 
-_SETTLED_EVENTS = {
-    NoticeState.SENT: Event.NOTICE_SENT,
-    NoticeState.FAILED: Event.NOTICE_FAILED,
-    NoticeState.OUTCOME_UNKNOWN: Event.NOTICE_OUTCOME_UNKNOWN,
-}
-
-
 def _log_settled(settled: Settled, detail: str | None, message_id: str | None) -> None:
     fields: dict[str, object] = {"detail": detail}
     if settled.state is NoticeState.SENT:
         fields = {"reply": detail, "message_id": message_id}
     emit(
-        _SETTLED_EVENTS[settled.state],
+        notices.SETTLED_EVENTS[settled.state],
         notice=settled.notice,
         author=settled.author,
         slots=[_slot(slot.case, slot.number) for slot in settled.slots],

@@ -76,6 +76,12 @@ async def send_half(_reader: asyncio.StreamReader, writer: asyncio.StreamWriter)
     await asyncio.sleep(3600)
 
 
+async def send_much(_reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    """Send 2 MiB of a message and nothing more: together far more than all may take."""
+    await _send(writer, HELLO + ENVELOPE + b"DATA\r\n" + (b"x" * 1022 + b"\r\n") * 2048)
+    await asyncio.sleep(3600)
+
+
 async def send_long_line(_reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
     """Send a command line of 10 MB without an end."""
     for _ in range(160):
@@ -99,7 +105,8 @@ MIXED: tuple[tuple[Attack, int], ...] = (
 )
 HELD: tuple[tuple[str, Attack, int], ...] = (
     ("idle", stay_idle, 1000),
-    ("with 300 KiB of an unfinished message", send_half, 900),
+    ("with 300 KiB of an unfinished message", send_half, 1000),
+    ("with 2 MiB of an unfinished message", send_much, 1000),
     ("with an endless line, 10 MB so far", send_long_line, 100),
     ("that pipelines commands and reads nothing", read_nothing, 200),
 )
@@ -230,6 +237,7 @@ async def _attack_together(port: int, attacks: Sequence[tuple[Attack, int]]) -> 
 
 async def _repeat(port: int, number: int, attack: Attack) -> None:
     host = f"127.0.1.{number % 250 + 1}"
+    await asyncio.sleep(number / 1000)  # a thousand connections a second
     while True:
         with contextlib.suppress(OSError):
             reader, writer = await asyncio.open_connection("127.0.0.1", port, local_addr=(host, 0))

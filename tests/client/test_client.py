@@ -329,7 +329,14 @@ async def test_an_answer_of_something_else_is_an_error(
 
 
 @pytest.mark.parametrize(
-    "trouble", [HANG_UP, Answer(502, b""), Answer(503, {"title": "Later"}), Answer(504, b"")]
+    "trouble",
+    [
+        HANG_UP,
+        Answer(408, {}),
+        Answer(502, b""),
+        Answer(503, {"title": "Later"}),
+        Answer(504, b""),
+    ],
 )
 async def test_what_may_pass_is_tried_again_with_growing_pauses(
     script: Script, call: Caller, trouble: Answer

@@ -53,6 +53,12 @@ def read_files() -> dict[str, str]:
     return files
 
 
+def read_settings() -> list[str]:
+    """Return the page's configuration files, whole or in part."""
+    text = PAGE.read_text(encoding="utf-8")
+    return [block[2] for block in _BLOCK.finditer(text) if block[1] == "toml"]
+
+
 def blur(output: str) -> Any:
     """Return an output without what differs from run to run; JSON as what it says."""
     try:

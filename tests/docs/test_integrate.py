@@ -11,13 +11,14 @@ from pathlib import Path
 
 import pytest
 
+from bounced.config import Settings, load_settings
 from bounced.ledger.policy import Ignored
 from bounced.origin.admission import Refusal
 from bounced.origin.why import Why
 from bounced.web.openapi import make_document
 from bounced.web.schema import SendRequest
 from tests.conftest import REQUIRED
-from tests.docs.page import PAGE, Shell, blur, read_files, read_steps
+from tests.docs.page import PAGE, Shell, blur, read_files, read_settings, read_steps
 from tests.e2e.process import ServeProcess
 
 WAIT_S = 20.0
@@ -76,6 +77,12 @@ def test_every_command_of_the_page_answers_as_the_page_says(
             time.sleep(0.2)
             output = shell.run(commands)
         assert blur(step.expected) == blur(output), commands
+
+
+@pytest.mark.parametrize("settings", read_settings())
+def test_the_settings_of_the_page_are_accepted(settings: str, tmp_path: Path) -> None:
+    (tmp_path / "config.toml").write_text(settings)
+    assert load_settings(tmp_path / "config.toml", {}) != Settings()
 
 
 def test_the_page_names_every_reason_why_a_bounce_does_not_count() -> None:

@@ -449,6 +449,47 @@ async def test_a_hang_up_in_the_handshake_is_a_refusal_and_no_error(tls: Tls) ->
     assert [line["event"] for line in lines if line["event"] != "smtp_refused"] == []
 
 
+@pytest.mark.parametrize("begun", [b"", b"\x16\x03\x01\x02\x00\x01"])
+async def test_a_handshake_that_does_not_go_on_is_waited_for_like_a_command(
+    tls: Tls, begun: bytes
+) -> None:
+    with capture_events() as lines:
+        async with run_site(command_timeout="100ms", **tls.settings) as site:
+            wire = await site.greet()
+            await wire.ask(b"STARTTLS\r\n")
+            await wire.send(begun)
+            assert await wire.read_to_end() == b""
+            await site.wait_until_gone()
+            assert list(site.listener._gate) == []
+    assert {line["why"] for line in lines} <= {"timeout", "tls-handshake"}
+    assert len(lines) > 0
+
+
+@pytest.mark.parametrize("sent", [b"", ENVELOPE + b"DATA\r\nhalf"])
+async def test_noise_beneath_tls_ends_the_session_and_is_no_error(tls: Tls, sent: bytes) -> None:
+    with capture_events() as lines:
+        async with run_site(**tls.settings) as site:
+            wire = await site.greet()
+            await start_tls(wire, tls)
+            await wire.ask(HELLO)
+            await wire.send(sent)
+            sock = wire.writer.get_extra_info("socket")
+            await asyncio.get_running_loop().sock_sendall(sock._sock.dup(), b"noise\r\n" * 9)
+            await site.wait_until_gone()
+    assert lines == []
+
+
+async def test_over_tls_a_silent_client_makes_room_at_once(tls: Tls) -> None:
+    with capture_events() as lines:
+        async with run_site(max_connections=1, **tls.settings) as site:
+            wire = await site.greet()
+            await start_tls(wire, tls)
+            await wire.ask(HELLO)
+            await site.greet()
+            assert (await wire.read_to_end())[:9] == b"421 4.3.2"
+    assert [line["why"] for line in lines] == ["made-room"]
+
+
 async def test_a_hang_up_during_the_commit_over_tls_still_stores(tls: Tls) -> None:
     store = Store(release=asyncio.Event())
     assert store.release is not None

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import smtplib
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -13,50 +12,18 @@ import pytest
 from bounced.origin.why import Why
 from tests.mta.daemon import AUTHOR_DOMAIN, BOUNCE_DOMAIN, MAILBOX, Daemon
 from tests.mta.exim import RunningExim
+from tests.mta.forgery import ask, find_author, forge_report, hand_in
 from tests.mta.network import LOOPBACK, OUTSIDE, wait_for
 from tests.mta.postfix import Postfix, RunningPostfix
 from tests.mta.receiver import Receiver
 from tests.mta.refusals import DOMAIN
 
 DEPLOY = Path(__file__).parents[2] / "deploy"
-CLIENT_NAME = "client.example.net"
 STRANGER = f"stranger@{DOMAIN}"
 NOTHING = ""
 TOKEN = "s" + "a2" * 15
 
 Front = RunningPostfix | RunningExim
-
-_FORGED_REPORT = """\
-From: MAILER-DAEMON@mx.example.net
-To: {bounce_recipient}
-Subject: Undelivered Mail Returned to Sender
-MIME-Version: 1.0
-Content-Type: multipart/report; report-type=delivery-status; boundary="b"
-
---b
-Content-Type: text/plain
-
-<{recipient}>: 550 5.1.1 User unknown
---b
-Content-Type: message/delivery-status
-
-Reporting-MTA: dns; mx.example.net
-
-Final-Recipient: rfc822; {recipient}
-Action: failed
-Status: 5.1.1
-Diagnostic-Code: smtp; 550 5.1.1 User unknown
---b
-Content-Type: message/rfc822
-
-From: {author}
-To: {recipient}
-Subject: Protocol
-X-Protocol-Author: {author}
-
-text
---b--
-"""
 
 
 @pytest.fixture(scope="module")
@@ -79,26 +46,6 @@ def front(request: pytest.FixtureRequest) -> Front:
     """Each mail server that deploy/ has a recipe for; `exim` is always set up by it."""
     server: Front = request.getfixturevalue(request.param)
     return server
-
-
-def _ask(port: int, client: str, sender: str, recipient: str) -> str:
-    """Return the reply to RCPT, `250` or code and enhanced code; nothing is delivered."""
-    with smtplib.SMTP(LOOPBACK, port, CLIENT_NAME, source_address=(client, 0)) as session:
-        session.ehlo()
-        session.mail(sender)
-        code, text = session.rcpt(recipient)
-        return " ".join((str(code), *text.decode().split()[:1])) if code >= 400 else str(code)
-
-
-def _forge(port: int, sender: str, bounce_recipient: str, recipient: str) -> str:
-    """Deliver a report that no server made, from outside; returns the author it speaks to."""
-    author = f"{recipient.partition('@')[0]}@{AUTHOR_DOMAIN}"
-    content = _FORGED_REPORT.format(
-        bounce_recipient=bounce_recipient, recipient=recipient, author=author
-    )
-    with smtplib.SMTP(LOOPBACK, port, CLIENT_NAME, source_address=(OUTSIDE, 0)) as session:
-        session.sendmail(sender, bounce_recipient, content)
-    return author
 
 
 def _wait_for_report(daemon: Daemon, recipient: str) -> dict[str, Any]:
@@ -141,7 +88,7 @@ def _wait_for_report(daemon: Daemon, recipient: str) -> dict[str, Any]:
 def test_the_recipe_answers_at_rcpt(
     front: Front, client: str, sender: str, recipient: str, reply: str
 ) -> None:
-    assert _ask(front.port, client, sender, recipient) == reply
+    assert ask(front.port, client, sender, recipient) == reply
 
 
 @pytest.mark.mta
@@ -149,14 +96,14 @@ def test_a_forged_report_to_the_plain_mailbox_ends_in_quarantine(
     front: Front, daemon: Daemon
 ) -> None:
     victim = f"victim.{front.port}@{DOMAIN}"
-    author = _forge(front.port, NOTHING, f"{MAILBOX}@{BOUNCE_DOMAIN}", victim)
+    hand_in(front.port, NOTHING, f"{MAILBOX}@{BOUNCE_DOMAIN}", forge_report(victim))
 
     report = _wait_for_report(daemon, victim)
 
     assert (report["state"], report["trust"]) == ("quarantined", "none")
     assert report["why"] == Why.RECEIVED_FROM_OUTSIDE
     assert OUTSIDE in report["detail"]
-    assert [case for case in daemon.list("cases") if case["author"] == author] == []
+    assert [case for case in daemon.list("cases") if case["author"] == find_author(victim)] == []
     assert front.queue() == []
 
 
@@ -165,13 +112,13 @@ def test_a_forged_token_neither_counts_nor_makes_backscatter(
     front: Front, daemon: Daemon, mail_exchanger: Receiver
 ) -> None:
     victim = f"token.victim.{front.port}@{DOMAIN}"
-    author = _forge(front.port, STRANGER, f"{TOKEN}@{BOUNCE_DOMAIN}", victim)
+    hand_in(front.port, STRANGER, f"{TOKEN}@{BOUNCE_DOMAIN}", forge_report(victim))
 
     report = _wait_for_report(daemon, victim)
 
     assert (report["state"], report["trust"]) == ("quarantined", "none")
     assert report["why"] == Why.UNKNOWN_LOCAL_PART
-    assert [case for case in daemon.list("cases") if case["author"] == author] == []
+    assert [case for case in daemon.list("cases") if case["author"] == find_author(victim)] == []
     assert front.queue() == []
     assert mail_exchanger.find(STRANGER) is None
 
@@ -184,7 +131,7 @@ def test_a_signed_return_path_counts_wherever_the_report_comes_from(
     author = f"customer.{front.port}@{AUTHOR_DOMAIN}"
     return_path = daemon.sign(author, recipient)
 
-    _forge(front.port, NOTHING, return_path, recipient)
+    hand_in(front.port, NOTHING, return_path, forge_report(recipient))
     report = _wait_for_report(daemon, recipient)
 
     assert (report["state"], report["trust"]) == ("processed", "signed")

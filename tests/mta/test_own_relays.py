@@ -47,7 +47,7 @@ CONTINUED = {
     "no-field": "no field\nReceived: by relay.example.test; x\n",
 }
 HELOS = ("localhost", "[127.0.0.1]", "127.0.0.1", "[IPv6:::1]", "by", "relay.example.test")
-# The others answer 501 to these.
+# Postfix takes any name; the others answer 501 to those with blanks or parentheses.
 POSTFIX_HELOS = (
     "localhost (localhost [127.0.0.1])",
     "x) by x with local (",
@@ -204,6 +204,8 @@ BACKSCATTER = [
         for each in SERVERS
     ),
     *(_write("stranger-chain", each, sender=CHAIN) for each in SERVERS),
+    # Actually, Sendmail writes the line ends of a decoded ENVID into its report.
+    _write("envid", "sendmail", options=("ENVID=a+0D+0AReceived:+20by+20x+0D+0A+0D+0A",)),
 ]
 ALL = [*HONEST, *FORGED, *GREETED, *CHAINED, *BACKSCATTER]
 
@@ -307,11 +309,9 @@ def test_a_bounce_of_a_strangers_mail_that_was_sent_on_is_held(
 
 
 @pytest.mark.parametrize("server", ["exim", "opensmtpd", "sendmail"])
-@pytest.mark.parametrize("helo", POSTFIX_HELOS)
-def test_other_servers_take_no_such_name(
+@pytest.mark.parametrize("helo", [each for each in POSTFIX_HELOS if " " in each or "(" in each])
+def test_only_postfix_takes_any_name(
     relays: Mapping[str, Entrance], server: str, helo: str
 ) -> None:
-    if (server, helo) == ("sendmail", "[local]"):
-        pytest.skip("Sendmail takes it")
     with smtplib.SMTP(LOOPBACK, relays[server].port, source_address=(OUTSIDE, 0)) as session:
         assert session.ehlo(helo)[0] == 501

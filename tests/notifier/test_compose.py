@@ -238,6 +238,35 @@ def test_hostile_text_stays_text() -> None:
     assert mail["X-Evil"] is None
 
 
+def test_a_link_is_its_own_text_so_that_no_title_lends_it_another_name() -> None:
+    strike = make_strike(
+        "a@kunde.example", title="https://bank.example/", url="https://a.example/p"
+    )
+    mail = compose(make_notice(make_case(Reason.MOVED, strike)))
+    assert '<a href="https://a.example/p">https://a.example/p</a>' in read_part(mail, "html")
+    assert Page(read_part(mail, "html")).links == [
+        "https://a.example/p",
+        "https://baudoku.example/",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("domain", "shown"),
+    [
+        ("müller.example", "müller.example (xn--mller-kva.example)"),
+        ("xn--mller-kva.example", "müller.example (xn--mller-kva.example)"),
+        ("раураl.example", "xn--l-7sba6dbr.example"),
+    ],
+)
+def test_a_domain_shows_what_it_is_wherever_it_stands(domain: str, shown: str) -> None:
+    mail = compose(make_notice(make_case(Reason.USER_UNKNOWN, make_strike(f"info@{domain}"))))
+    assert f"info@{shown} (" in mail["Subject"]
+    for part in ("plain", "html"):
+        text = " ".join(read_part(mail, part).split())
+        assert text.count(shown) >= 2
+        assert "раураl" not in text
+
+
 def test_a_forged_encoded_word_in_a_title_is_not_decoded() -> None:
     strikes = [
         make_strike(f"{local}@kunde.example", title="=?utf-8?q?=E2=80=AEgnp=0D=0ABcc:_x?=")

@@ -49,7 +49,7 @@ class Site:
 
     def _reload(self) -> None:
         settings = SmtpSettings(tls_certificate_file=self.file, tls_key_file=self.key_file)
-        load_tls(settings, self._now)
+        load_tls(settings)
         self.loads += 1
 
     def describe(self, ends_on: str, days: int) -> str:

@@ -137,10 +137,10 @@ async def test_a_disk_that_others_fill_takes_all_of_the_quarantine_once(sqlite_u
 
 @pytest.fixture
 def small_disk(tmp_path: Path) -> Iterator[Path]:
-    """Return a folder on a disk of 24 MiB."""
+    """Return a folder on a disk of 40 MiB."""
     folder = tmp_path / "disk"
     folder.mkdir()
-    mount = ("mount", "-t", "tmpfs", "-o", "size=24m", "tmpfs", str(folder))
+    mount = ("mount", "-t", "tmpfs", "-o", "size=40m", "tmpfs", str(folder))
     if os.geteuid() != 0 or subprocess.run(mount, check=False, capture_output=True).returncode:
         pytest.skip("only root can mount a small disk")
     yield folder
@@ -153,7 +153,7 @@ async def test_on_a_full_disk_nothing_is_taken_until_the_quarantine_has_made_roo
     shutil.copy(sqlite_template, small_disk / "bounced.db")
     ledger = Ledger(f"sqlite:///{small_disk}/bounced.db")
     writer = Writer(ledger)
-    settings = RetentionSettings.model_validate({"min_free_space": "32MiB"})
+    settings = RetentionSettings.model_validate({"min_free_space": "64MiB"})
     keeper = Housekeeper(ledger, writer, settings)
     await keeper.look(START)
     held = put(ledger, FLOOD, 64, size=SIZE)

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import asyncio
+import hashlib
 from datetime import timedelta
 from typing import Any
 
@@ -10,6 +11,8 @@ import pytest
 from bounced.ledger import sends
 from bounced.model import Send, TokenType
 from bounced.origin.token import Key, KeyRing, Token, open_token
+from bounced.web.schema import SendRequest
+from bounced.web.sends import find_digest
 from tests.web.conftest import NOON, House, make_client
 
 TODAY = int(NOON.timestamp()) // 86_400
@@ -136,3 +139,12 @@ async def test_the_same_request_from_many_at_once_gets_one_answer(house: House) 
         )
     assert {answer.text for answer in answers} == {answers[0].text}
     assert answers[0].status_code == 200
+
+
+def test_the_digest_of_a_body_stays_what_it_is_in_stored_sends() -> None:
+    canonical = (
+        '{"author":"anna@building.example","key":"4711/eva","recipients":["eva@example.org"],'
+        '"title":"S\\u00fcd"}'
+    )
+    entry = SendRequest.model_validate(SECOND | {"title": "Süd"})
+    assert find_digest(entry) == hashlib.sha256(canonical.encode()).hexdigest()

@@ -40,6 +40,13 @@ def test_every_reference_leads_somewhere() -> None:
     assert names == document["components"]["schemas"].keys()
 
 
+@pytest.mark.parametrize("operation", OPERATIONS, ids=lambda operation: operation.path)
+def test_every_refusal_is_told_of(operation: Operation) -> None:
+    told = set(make_document()["paths"][operation.path]["post"]["responses"])
+    everywhere = {"200", "400", "401", "403", "408", "413", "415", "422", "503"}
+    assert told == everywhere | {str(status) for status in operation.refusals}
+
+
 def test_only_health_and_document_are_open() -> None:
     paths = make_document()["paths"]
     open_paths = {
