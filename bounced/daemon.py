@@ -34,6 +34,7 @@ from bounced.origin.token import KeyRing
 from bounced.plan import Plan, make_plan, make_pool
 from bounced.processor.processor import Processor, ProcessorSettings
 from bounced.watch.certificates import CertificateWatch
+from bounced.watch.retention import Housekeeper
 from bounced.web.api import Api
 from bounced.web.app import make_app
 from bounced.web.metrics import EventCounter
@@ -120,6 +121,7 @@ class Daemon:
         plan = self._plan
         self._log_loaded(plan)
         self.writer = Writer(self.ledger)
+        self.housekeeper = Housekeeper(self.ledger, self.writer, plan.settings.retention)
         await self._recover(plan)
         self.processor = make_processor(
             self.writer, plan.settings, rules=plan.rules, clock=self._clock
@@ -200,6 +202,7 @@ class Daemon:
         self.processor.pool = make_pool(plan.settings, plan.rules)
         self.processor.settings = plan.processor
         self.dispatcher.settings = plan.dispatcher
+        self.housekeeper.settings = plan.settings.retention
         old_pool.close()
         logs.configure(plan.settings.log, watch=self.events)
         self._log_loaded(plan)
@@ -282,6 +285,8 @@ class Daemon:
         jobs.every(PAUSE_S, "look for the database", self.look_for_database)
         jobs.spawn(jobs.run("look at the certificate", self.look_at_certificate))
         jobs.every(_LOOK_S, "look at the certificate", self.look_at_certificate)
+        jobs.spawn(jobs.run("look after the quarantine", self.housekeeper.look))
+        jobs.every(_LOOK_S, "look after the quarantine", self.housekeeper.look)
         interval = systemd.find_watchdog_interval()
         if interval is not None:
             jobs.every(interval.total_seconds(), "watchdog", _feed_watchdog)

@@ -181,7 +181,7 @@ def configure(
     out = stream or sys.stderr
     console = settings.format == "console" or (settings.format == "auto" and out.isatty())
     render: list[Any] = (
-        [structlog.dev.ConsoleRenderer(colors=out.isatty())]
+        [_escape_controls, structlog.dev.ConsoleRenderer(colors=out.isatty())]
         if console
         else [
             structlog.processors.format_exc_info,
@@ -238,6 +238,22 @@ def _read_message(record: logging.LogRecord) -> str:
 def _write_value(value: object) -> str:
     """Write what JSON has no form for; times as RFC 3339."""
     return value.isoformat() if isinstance(value, datetime) else str(value)
+
+
+def _escape_controls(
+    _logger: object, _method: str, line: MutableMapping[str, Any]
+) -> MutableMapping[str, Any]:
+    """Show what would command a terminal as what it is; a traceback keeps its lines."""
+    for key, value in line.items():
+        if isinstance(value, str):
+            keep = "\n" if key == "exception" else ""
+            line[key] = "".join(
+                char
+                if char.isprintable() or char in keep
+                else char.encode("unicode_escape", "surrogatepass").decode("ascii")
+                for char in value
+            )
+    return line
 
 
 class _Masker:

@@ -120,7 +120,21 @@ def test_the_console_form_is_one_line_for_people() -> None:
     (line,) = stream.getvalue().splitlines()
     assert "smtp_refused" in line
     assert "why=not-ours" in line
-    assert r"sender='a\nb\x1b[2J'" in line
+    assert r"sender=a\nb\x1b[2J" in line
+
+
+@pytest.mark.parametrize(
+    "hostile", ["a\x1b[2Jb", "\u202eevil", "a\u2028b", "a\x9b1m\x85", "\ud800", "\r"]
+)
+def test_no_value_commands_the_terminal(hostile: str) -> None:
+    stream = record(LogSettings(format="console"))
+    emit(Event.SMTP_REFUSED, why="x", sender=hostile, recipient=f"{hostile} x")
+    emit(Event.JOB_FAILED, job="x", exception=f"Traceback\n  {hostile}\nValueError: x")
+    lines = stream.getvalue().split("\n")
+    assert [line for line in lines if not line.isprintable()] == []
+    escaped = hostile.encode("unicode_escape", "surrogatepass").decode()
+    assert lines[2:] == ["Traceback", f"  {escaped}", "ValueError: x", ""]
+    assert f"sender={escaped} " in lines[0]
 
 
 @pytest.mark.parametrize(

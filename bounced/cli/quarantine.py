@@ -99,7 +99,9 @@ def list_quarantine(
 
     def find(connection: Connection) -> tuple[list[dict[str, Any]], Holding]:
         ids = quarantine.find(connection, chosen, find_limit(limit, as_json=as_json))
-        rows = [row for report in ids for row in queries.list_reports(connection, report=report)]
+        rows = [
+            row for some in _batch(ids) for row in queries.list_reports(connection, among=some)
+        ]
         return rows, quarantine.measure(connection)
 
     with open_ledger(settings) as ledger:

@@ -39,9 +39,10 @@ def list_reports(
     recipient: str | None = None,
     since: datetime | None = None,
     report: str | None = None,
+    among: Sequence[str] | None = None,
     limit: int | None = None,
 ) -> list[dict[str, Any]]:
-    """Return reports, newest first, each with its recipients."""
+    """Return reports, newest first, each with its recipients; `among` are at most _CHUNK."""
     query = select(reports).order_by(reports.c.received_at.desc(), reports.c.report.desc())
     if state is not None:
         query = query.where(reports.c.state == state.value)
@@ -51,6 +52,8 @@ def list_reports(
         query = query.where(reports.c.received_at >= since)
     if report is not None:
         query = query.where(reports.c.report == report)
+    if among is not None:
+        query = query.where(reports.c.report.in_(among))
     if recipient is not None:
         named = select(failures.c.report).where(
             or_(

@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 from itertools import accumulate
 from typing import Any
 
-from sqlalchemy import Connection, Row, delete, func, insert, select, update
+from sqlalchemy import Connection, Row, func, insert, select, update
 
 from bounced.ledger.records import NewReport, ReportState
 from bounced.ledger.schema import report_contents, reports
@@ -226,31 +226,6 @@ def write_finding(connection: Connection, finding: Finding, processed_at: dateti
     }
     chosen = reports.c.report == finding.arrival.report
     return connection.execute(update(reports).where(chosen).values(values)).rowcount == 1
-
-
-def release(connection: Connection, report: str) -> bool:
-    """Let an operator vouch for a quarantined report: it is processed again; False: none such."""
-    return (
-        connection.execute(
-            update(reports)
-            .where(reports.c.report == report)
-            .where(reports.c.state == ReportState.QUARANTINED.value)
-            .values(state=ReportState.STORED.value, vouched=True, claimed_until=None, attempts=0)
-        ).rowcount
-        == 1
-    )
-
-
-def drop(connection: Connection, report: str) -> bool:
-    """Delete a quarantined report for good; False: none such."""
-    return (
-        connection.execute(
-            delete(reports)
-            .where(reports.c.report == report)
-            .where(reports.c.state == ReportState.QUARANTINED.value)
-        ).rowcount
-        == 1
-    )
 
 
 def count_by_state(connection: Connection) -> dict[str, int]:

@@ -78,7 +78,6 @@ class Connection(SMTP):
     client: Client
     _command_names: ClassVar[tuple[str, ...]]
     phase = Phase.TALKING
-    _refused = False
     _introduced = True
     """Whether `client` is the client, not the balancer in front of it."""
     _farewell: str | None = None
@@ -119,12 +118,12 @@ class Connection(SMTP):
 
     def connection_lost(self, error: Exception | None) -> None:
         """Forget the connection; a commit that is under way goes on."""
-        if self._refused:
-            return
-        assert self._session_timer is not None
-        self._session_timer.cancel()
-        self.house.gate.leave(self)
-        super().connection_lost(error)
+        if self._session_timer is not None:  # else it was refused, or is over already
+            self._session_timer.cancel()
+            self._session_timer = None
+            self.house.gate.leave(self)
+            super().connection_lost(error)
+        self._cut_cycles()
 
     def eof_received(self) -> bool | None:
         """Go on with what the client sent before it hung up: it may be a whole message."""
@@ -190,13 +189,19 @@ class Connection(SMTP):
         self._introduced = not is_in(self.client.address, settings.proxy_protocol_from)
         refusal = self.house.gate.enter(self, known=self._introduced)
         if refusal is not None:
-            self._refused = True
             _say_last(transport, refusal)
             return False
         self._session_timer = self.loop.call_later(
             settings.session_timeout.total_seconds(), self._end_long_session
         )
         return True
+
+    def _cut_cycles(self) -> None:
+        """Let go of what refers back here: collecting thousands of these would stop the loop."""
+        self._smtp_methods = {}
+        self._client_connected_cb = None
+        self._handler_coroutine = None
+        self.__dict__.pop("_writer", None)
 
     async def _handle_client(self) -> None:
         """Speak with the client until one side hangs up; aiosmtpd makes a task of this."""

@@ -138,7 +138,9 @@ async def _bind(listen: str) -> list[socket.socket]:
 
 
 def _bind_one(family: int, address: Any) -> socket.socket:
-    each = socket.socket(family, socket.SOCK_STREAM)
+    # asyncio sets TCP_NODELAY only where the protocol is named; without it an answer, which is
+    # two writes, waits 40 ms for the client's delayed acknowledgement.
+    each = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
     try:
         each.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         if family == socket.AF_INET6:

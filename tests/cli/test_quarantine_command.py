@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from bounced.ledger import queries, reports
+from bounced.ledger import quarantine, queries, reports
 from bounced.ledger.engine import Ledger
 from bounced.ledger.records import NewReport, ReportState
 from bounced.model import TokenType
@@ -121,7 +121,7 @@ class TestShow:
         self, bounced: CommandLine, ledger: Ledger, held: dict[str, list[str]]
     ) -> None:
         (report,) = held[HONEST]
-        ledger.write(lambda c: reports.release(c, report))
+        ledger.write(lambda c: quarantine.release(c, report))
         assert "to do" not in bounced("quarantine", "show", report).out
 
 

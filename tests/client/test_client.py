@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 import json
+import shutil
 import socket
 import ssl
 import subprocess
@@ -14,8 +15,10 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from email.utils import format_datetime
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 from typing import Any, Self
 
+import httpx2
 import pytest
 import trustme
 
@@ -34,6 +37,7 @@ from bounced.client import (
     Standing,
     UnauthorizedError,
     UnavailableError,
+    wire,
 )
 
 TOKEN = "a-secret-of-the-protocols"
@@ -449,10 +453,9 @@ def test_a_token_that_cannot_be_sent_is_refused_at_once(token: str) -> None:
         AsyncClient("http://127.0.0.1:8080", token)
 
 
-def run_python(code: str) -> str:
-    done = subprocess.run(
-        (sys.executable, "-c", code), capture_output=True, text=True, check=False, timeout=60
-    )
+def run_python(code: str, *options: str) -> str:
+    command = (sys.executable, *options, "-c", code)
+    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=60)
     return done.stdout.strip() or done.stderr.strip().splitlines()[-1]
 
 
@@ -464,6 +467,16 @@ def test_the_client_brings_nothing_of_the_daemon_along() -> None:
     )
     ours = ["bounced", "bounced.client", "bounced.client.session", "bounced.client.wire"]
     assert str(ours) == loaded
+
+
+def test_the_client_works_as_a_copied_folder(tmp_path: Path) -> None:
+    shutil.copytree(Path(wire.__file__).parent, tmp_path / "bounced" / "client")
+    path = [str(tmp_path), str(Path(httpx2.__file__).parents[1])]
+    code = (
+        f"import sys; sys.path[:0] = {path}\nimport bounced.client; print(bounced.client.__file__)"
+    )
+    loaded = run_python(code, "-I", "-S")
+    assert str(tmp_path / "bounced" / "client" / "__init__.py") == loaded
 
 
 def test_without_its_library_the_client_says_what_to_install() -> None:

@@ -95,13 +95,14 @@ async def test_a_released_report_is_counted_by_the_running_daemon_and_counts_onc
 ) -> None:
     site = Site(tmp_path)
     async with site.run(beat=True) as daemon:
-        # A double of the first, and another send.
-        await deliver(find_smtp(daemon), STRANGER, [forge(1), forge(1), forge(2)])
+        await deliver(find_smtp(daemon), STRANGER, [forge(1), forge(1)])
+        await deliver(find_smtp(daemon), THIRD, [forge(2)])
         await wait_until(lambda: len(list_held(daemon)) == 3)
         assert list_cases(daemon) == []
         await replay(site)
         assert len(list_held(daemon)) == 3
-        third, double, first = (row["report"] for row in list_held(daemon))
+        first, double = (row["report"] for row in list_held(daemon) if row["client"] == STRANGER)
+        (other,) = (row["report"] for row in list_held(daemon) if row["client"] == THIRD)
 
         await release(site, first)
         await wait_until(lambda: list_cases(daemon) == [(AUTHOR, VICTIM, 1)])
@@ -109,9 +110,22 @@ async def test_a_released_report_is_counted_by_the_running_daemon_and_counts_onc
         await wait_until(lambda: len(find_events(log, "report_duplicate")) == 1)
         assert list_cases(daemon) == [(AUTHOR, VICTIM, 1)]
 
-        await release(site, "--client", STRANGER, "--yes")
+        await release(site, "--client", THIRD, "--yes")
         await wait_until(lambda: list_cases(daemon) == [(AUTHOR, VICTIM, 2)])
         await replay(site)
         assert list_cases(daemon) == [(AUTHOR, VICTIM, 2)]
         counted = {line["report"] for line in find_events(log, "strike_counted")}
-    assert counted == {first, third}
+    assert counted == {first, other}
+
+
+async def test_the_daemon_counts_and_bounds_the_quarantine_by_itself(
+    tmp_path: Path, log: list[Line]
+) -> None:
+    site = Site(tmp_path, '[retention]\nquarantine_size = "1KiB"\n')
+    async with site.run() as daemon:
+        await deliver(find_smtp(daemon), STRANGER, map(forge, range(3)))
+        await daemon.processor.process_waiting()
+    async with site.run(beat=True) as daemon:
+        await wait_until(lambda: list_held(daemon) == [])
+    (counted,) = find_events(log, "quarantine_counted")
+    assert (counted["reports"], counted["why"]) == (3, {"client-not-own-relay": 3})

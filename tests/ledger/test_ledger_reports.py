@@ -10,7 +10,7 @@ import pytest
 from sqlalchemy import select
 from sqlalchemy.exc import IntegrityError
 
-from bounced.ledger import reports, sends
+from bounced.ledger import quarantine, reports, sends
 from bounced.ledger.engine import Ledger
 from bounced.ledger.records import NewReport
 from bounced.ledger.reports import StoredReport
@@ -123,10 +123,10 @@ def test_quarantine_keeps_the_message_until_it_is_released_or_dropped(ledger: Le
     first, second, third = (make_report(number).report for number in (1, 2, 3))
     assert ledger.read(reports.count_by_state) == {"quarantined": 2, "stored": 1}
     assert list_ids(claim(ledger)) == [3]
-    assert ledger.write(lambda c: reports.release(c, first)) is True
-    assert ledger.write(lambda c: reports.release(c, first)) is False
-    assert ledger.write(lambda c: reports.drop(c, second)) is True
-    assert ledger.write(lambda c: reports.drop(c, third)) is False, "only from quarantine"
+    assert ledger.write(lambda c: quarantine.release(c, first)) is True
+    assert ledger.write(lambda c: quarantine.release(c, first)) is False
+    assert ledger.write(lambda c: quarantine.drop(c, second)) is True
+    assert ledger.write(lambda c: quarantine.drop(c, third)) is False, "only from quarantine"
     (released,) = claim(ledger)
     assert (released.arrival.vouched, released.arrival.raw, released.attempts) == (True, b"raw", 1)
     assert len(ledger.read(lambda c: c.execute(select(report_contents)).all())) == 2

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import gc
 import resource
+import weakref
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 from typing import Any
@@ -120,6 +122,29 @@ async def test_a_burst_of_a_thousand_connections_keeps_nobody_out() -> None:
             await site.wait_until_gone()
             assert_nothing_is_left(site)
     assert "job_failed" not in {line["event"] for line in lines}
+
+
+@pytest.mark.parametrize("how", ["quit", "fin", "rst", "shown out"])
+async def test_a_connection_that_is_over_is_no_work_for_the_garbage_collector(how: str) -> None:
+    with capture_events():
+        async with run_site(max_connections=1) as site:
+            wire = await site.greet()
+            [made] = [weakref.ref(connection) for connection in find_connections(site)]
+            gc.collect()
+            gc.disable()
+            try:
+                if how == "quit":
+                    await wire.ask(b"QUIT\r\n")
+                elif how == "rst":
+                    wire.reset()
+                elif how == "shown out":
+                    await (await site.greet()).ask(b"QUIT\r\n")
+                await wire.close()
+                await site.wait_until_gone()
+                await asyncio.sleep(0.05)
+                assert made() is None
+            finally:
+                gc.enable()
 
 
 async def test_who_speaks_last_stays_longest() -> None:

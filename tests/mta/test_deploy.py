@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import re
+import subprocess
 from collections.abc import Iterator
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from bounced.origin.why import Why
+from tests.mta.conditions import need_unpacked
 from tests.mta.daemon import AUTHOR_DOMAIN, BOUNCE_DOMAIN, MAILBOX, Daemon
 from tests.mta.exim import RunningExim
 from tests.mta.forgery import ask, find_author, forge_report, hand_in
@@ -17,13 +20,39 @@ from tests.mta.network import LOOPBACK, OUTSIDE, wait_for
 from tests.mta.postfix import Postfix, RunningPostfix
 from tests.mta.receiver import Receiver
 from tests.mta.refusals import DOMAIN
+from tests.mta.unpacked import OPENSMTPD, RunningUnpacked
 
 DEPLOY = Path(__file__).parents[2] / "deploy"
 STRANGER = f"stranger@{DOMAIN}"
 NOTHING = ""
 TOKEN = "s" + "a2" * 15
 
-Front = RunningPostfix | RunningExim
+_LISTEN = "listen on {address} port {port} hostname {host}\n"
+_RELAY = """
+action "relay" relay host smtp://{address}:{mx_port}
+match from src <bounced_own> for any action "relay"
+"""
+
+
+@dataclass(frozen=True)
+class RunningOpenSmtpd:
+    """An OpenSMTPD set up by deploy/opensmtpd."""
+
+    server: RunningUnpacked
+
+    @property
+    def port(self) -> int:
+        assert self.server.port is not None
+        return self.server.port
+
+    def queue(self) -> list[str]:
+        """Return what waits in the queue, one line a message and recipient."""
+        command = self.server.command("smtpctl", "show", "queue")
+        done = subprocess.run(command, check=True, capture_output=True, text=True)
+        return done.stdout.splitlines()
+
+
+Front = RunningPostfix | RunningExim | RunningOpenSmtpd
 
 
 @pytest.fixture(scope="module")
@@ -41,7 +70,20 @@ def recipe_postfix(
         yield running
 
 
-@pytest.fixture(params=["recipe_postfix", "exim"])
+@pytest.fixture(scope="module")
+def recipe_opensmtpd(mail_exchanger: Receiver, daemon: Daemon) -> Iterator[RunningOpenSmtpd]:
+    """An OpenSMTPD set up by deploy/opensmtpd; only the listener's port is changed."""
+    need_unpacked(OPENSMTPD)
+    recipe = (DEPLOY / "opensmtpd/smtpd.conf").read_text()
+    text = recipe.replace(":8025", f":{daemon.smtp_port}")
+    assert text != recipe
+    text = text.replace("{", "{{").replace("}", "}}")
+    server = replace(OPENSMTPD, files={"etc/smtpd.conf": _LISTEN + text + _RELAY})
+    with server.run(mail_exchanger.port) as running:
+        yield RunningOpenSmtpd(running)
+
+
+@pytest.fixture(params=["recipe_postfix", "exim", "recipe_opensmtpd"])
 def front(request: pytest.FixtureRequest) -> Front:
     """Each mail server that deploy/ has a recipe for; `exim` is always set up by it."""
     server: Front = request.getfixturevalue(request.param)
@@ -88,7 +130,11 @@ def _wait_for_report(daemon: Daemon, recipient: str) -> dict[str, Any]:
 def test_the_recipe_answers_at_rcpt(
     front: Front, client: str, sender: str, recipient: str, reply: str
 ) -> None:
-    assert ask(front.port, client, sender, recipient) == reply
+    asked = ask(front.port, client, sender, recipient)
+    if isinstance(front, RunningOpenSmtpd):
+        # It has one text for all refusals, without an enhanced code.
+        asked, reply = asked[:3], reply[:3]
+    assert asked == reply
 
 
 @pytest.mark.mta

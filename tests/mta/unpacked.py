@@ -141,8 +141,8 @@ class Unpacked:
             with running(private, folder / "output") as process:
                 if self.listens:
                     wait_for(f"{self.name} to greet", lambda: can_connect(port))
-                submission = enter_namespace(process.pid, (self.submission,))
-                yield RunningUnpacked(folder, port if self.listens else None, tuple(submission))
+                taken = port if self.listens else None
+                yield RunningUnpacked(folder, taken, process.pid, self.submission)
 
     def _prepare(self, folder: Path, fill: Callable[[str], str]) -> None:
         for name in ("layers", "outbox", "changes/etc"):
@@ -178,11 +178,16 @@ class RunningUnpacked:
     folder: Path
     port: int | None
     """None where it takes mail from the folder `outbox`, one file `<recipient>` a mail."""
-    program: tuple[str, ...]
+    pid: int
+    program: str
 
     def submission(self, *arguments: str) -> list[str]:
         """Return the command line of sendmail(1)."""
-        return [*self.program, *arguments]
+        return self.command(self.program, *arguments)
+
+    def command(self, program: str, *arguments: str) -> list[str]:
+        """Return the command line of one of the server's programs."""
+        return enter_namespace(self.pid, (program, *arguments))
 
 
 SENDMAIL = Unpacked(

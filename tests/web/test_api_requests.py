@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import functools
 import json
 from collections.abc import AsyncIterator
 from datetime import timedelta
@@ -12,13 +13,17 @@ import httpx2
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from sqlalchemy.exc import OperationalError
+from sqlalchemy.exc import OperationalError, ProgrammingError
+from starlette.requests import Request
 
+from bounced.logs import Event, emit
 from bounced.web.body import MAX_BODY, MAX_FAULTS, parse_body
+from bounced.web.guard import Guard
 from bounced.web.problem import Problem
 from bounced.web.schema import LookupRequest, SendsRequest
+from bounced.web.tokens import TokenFile
 from tests.logcheck import Line, find_events
-from tests.web.conftest import TOKEN, House, make_client
+from tests.web.conftest import NOON, TOKEN, House, make_client
 
 LOOKUP = "/v1/recipients/lookup"
 GOOD = {"recipients": ["max@example.com"]}
@@ -290,7 +295,7 @@ async def test_every_answer_is_fresh_and_of_its_own_type(
 async def test_a_bug_is_answered_without_a_word_of_it_and_logged(
     sqlite_house: House, log: list[Line]
 ) -> None:
-    sqlite_house.ids = iter(())  # type: ignore[assignment] # raises where an id is drawn
+    sqlite_house.ring = None  # type: ignore[assignment] # what no daemon gives
     async with make_client(sqlite_house) as client:
         answer = await client.post(
             "/v1/sends",
@@ -322,6 +327,34 @@ async def test_a_lost_database_is_answered_by_ask_again(
     assert [answer.json() for answer in answers] == [lost] * 3
     assert {answer.headers["retry-after"] for answer in answers} == {"5"}
     assert log == []
+
+
+async def test_an_error_of_ours_in_the_database_is_a_bug_not_a_pause(
+    sqlite_house: House, log: list[Line], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def err(_work: object) -> None:
+        raise ProgrammingError("SELECT secret", {}, Exception("syntax error"))
+
+    monkeypatch.setattr(sqlite_house.ledger, "read", err)
+    monkeypatch.setattr(sqlite_house.ledger, "write", err)
+    async with make_client(sqlite_house) as client:
+        answers = [
+            await client.post(LOOKUP, json=GOOD),
+            await client.post("/v1/recipients/corrected", json={"recipient": "a@b.example"}),
+        ]
+    assert [answer.status_code for answer in answers] == [500, 500]
+    assert len(find_events(log, "job_failed")) == 2
+
+
+async def test_the_guard_remembers_a_thousand_clients_at_most(log: list[Line]) -> None:
+    tokens = TokenFile.__new__(TokenFile)  # never asked: nobody shows a token
+    guard = Guard(lambda: tokens, lambda: NOON, functools.partial(emit, Event.API_REFUSED))
+    clients = [f"2001:db8::{number:x}" for number in range(1001)]
+    for client in (*clients, clients[0], clients[1000]):
+        scope = {"type": "http", "headers": [], "client": (client, 1)}
+        with pytest.raises(Problem):
+            guard.authenticate(Request(scope))
+    assert [line["client"] for line in log] == [*clients, clients[0]]
 
 
 def test_large_numbers_of_addresses_are_checked_as_single_ones_are() -> None:

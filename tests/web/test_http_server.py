@@ -58,6 +58,16 @@ async def test_port_0_is_answered_on_the_real_port() -> None:
     assert not address.endswith(":0")
 
 
+async def test_an_answer_is_not_held_back_for_an_acknowledgement() -> None:
+    async with serve(make_app()) as running:
+        _, writer = await connect(running)
+        await wait_for_a_connection(running)
+        (connection,) = running._server.server_state.connections
+        accepted = connection.transport.get_extra_info("socket")
+        assert accepted.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY) != 0
+        writer.close()
+
+
 async def test_no_header_names_the_software() -> None:
     async with serve(make_app()) as running, httpx2.AsyncClient() as client:
         answer = await client.get(f"http://{running.addresses[0]}/")
@@ -239,10 +249,32 @@ async def test_the_api_is_served_and_a_huge_body_refused_early(sqlite_house: Hou
     assert refused.startswith(b"HTTP/1.1 413 ")
 
 
+async def test_a_client_that_hangs_up_in_the_middle_of_its_body_is_no_news(
+    sqlite_house: House, log: list[Line]
+) -> None:
+    async with serve(sqlite_house.make_app()) as running:
+        _, writer = await connect(running)
+        writer.write(
+            b"POST /v1/recipients/lookup HTTP/1.1\r\nHost: bounced.test\r\n"
+            b"Content-Type: application/json\r\nContent-Length: 100\r\n"
+            b"Authorization: " + BEARER["Authorization"].encode() + b'\r\n\r\n{"recipients":'
+        )
+        while not running._server.server_state.tasks:  # noqa: ASYNC110 - uvicorn has no event
+            await asyncio.sleep(0.01)
+        writer.transport.abort()
+        await wait_for_no_connection(running)
+    assert log == []
+
+
 async def drip_header(writer: asyncio.StreamWriter, byte: bytes) -> None:
     while byte:
         writer.write(byte)
         await asyncio.sleep(0.02)
+
+
+async def wait_for_a_connection(running: HttpServer) -> None:
+    while not running._server.server_state.connections:  # noqa: ASYNC110 - uvicorn has no event
+        await asyncio.sleep(0.01)
 
 
 async def wait_for_no_connection(running: HttpServer) -> None:
