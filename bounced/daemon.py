@@ -242,6 +242,8 @@ class Daemon:
     def _list_faults(self) -> list[str]:
         """Say what keeps the daemon from taking mail in."""
         faults = []
+        if not (self.listener.smtp or self.listener.lmtp):
+            faults.append("no address is listened on")
         if self._stopping.is_set():
             faults.append("the daemon is stopping")
         if self._jobs.database_lost:

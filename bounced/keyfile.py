@@ -15,12 +15,11 @@ from bounced.logs import Event, emit
 from bounced.model import ConfigError
 from bounced.origin.keytext import format_keys, parse_keys
 from bounced.origin.token import Key, KeyRing
+from bounced.stamp import find_stamp
 
 KEYS_NAME = "bounced.keys"
 SECRET_BYTES = 32
 FIRST_KEY_ID = "a"
-
-Stamp = tuple[int, ...]
 
 
 class KeyFile:
@@ -33,13 +32,13 @@ class KeyFile:
     def __init__(self, path: Path) -> None:
         """Read the file; raises ConfigError naming file, line and mend."""
         self.path = path
-        self._known = _find_stamp(path), read_keys(path)
+        self._known = find_stamp(path), read_keys(path)
 
     @property
     def ring(self) -> KeyRing:
         """Return the keys, read anew where the file has changed; a fault is logged once."""
         stamp, ring = self._known
-        found = _find_stamp(self.path)
+        found = find_stamp(self.path)
         if found == stamp:
             return ring
         try:
@@ -114,15 +113,6 @@ def read_secret(path: Path, key: str) -> str:
         raise ConfigError(f"{key}: {path}: cannot be read: {reason}") from None
     except IndexError:
         raise ConfigError(f"{key}: {path}: is empty") from None
-
-
-def _find_stamp(path: Path) -> Stamp | None:
-    """Return what differs after each change of a file, of its mode too; None: not to be had."""
-    try:
-        found = path.stat()
-    except OSError:
-        return None
-    return found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns, found.st_ctime_ns
 
 
 @contextmanager

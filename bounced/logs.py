@@ -176,7 +176,7 @@ def configure(
 ) -> None:
     """Send structlog and the standard library's loggers to `stream` (stderr) in our form.
 
-    `watch` sees every line before it is written.
+    `watch` sees every line, also of a level that is not written.
     """
     out = stream or sys.stderr
     console = settings.format == "console" or (settings.format == "auto" and out.isatty())
@@ -191,14 +191,13 @@ def configure(
     structlog.configure(
         processors=[
             *([watch] if watch else []),
+            _LevelFilter(logging.getLevelNamesMapping()[settings.level.upper()]),
             structlog.processors.add_log_level,
             structlog.processors.TimeStamper(fmt="iso", utc=True, key="at"),
             _Masker(settings.addresses),
             *render,
         ],
-        wrapper_class=structlog.make_filtering_bound_logger(
-            logging.getLevelNamesMapping()[settings.level.upper()]
-        ),
+        wrapper_class=structlog.make_filtering_bound_logger(logging.NOTSET),
         logger_factory=structlog.WriteLoggerFactory(file=out),
         cache_logger_on_first_use=False,
     )
@@ -211,6 +210,20 @@ def configure(
     # A job that takes longer than its beat is no news.
     logging.getLogger("apscheduler").setLevel(logging.ERROR)
     logging.captureWarnings(capture=True)
+
+
+class _LevelFilter:
+    """Drops what is less important than the configured level, after it has been counted."""
+
+    def __init__(self, level: int) -> None:
+        self._level = level
+
+    def __call__(
+        self, _logger: object, _method: str, line: MutableMapping[str, Any]
+    ) -> MutableMapping[str, Any]:
+        if EVENTS[Event(line["event"])].level < self._level:
+            raise structlog.DropEvent
+        return line
 
 
 class _LibraryHandler(logging.Handler):

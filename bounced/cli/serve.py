@@ -23,6 +23,7 @@ from bounced.ledger.lock import hold_database
 from bounced.listener.tls import load_tls
 from bounced.model import BouncedError
 from bounced.plan import load_rules, make_composer
+from bounced.web.tokens import read_tokens
 
 
 def serve(config: ConfigOption = None) -> None:
@@ -115,6 +116,15 @@ def _check_tls(settings: Settings) -> Iterator[str]:
         say(f"warning  tls: {file}: ends soon; renew it")
 
 
+def _check_tokens(settings: Settings) -> Iterator[str]:
+    path = settings.http.tokens_file
+    if path is None:
+        return
+    names = ", ".join(token.name for token in read_tokens(path)) or "none: nobody is let in"
+    _refuse_open_file(path)
+    yield f"{path}: {names}"
+
+
 def _refuse_open_file(path: Path) -> None:
     if path.stat().st_mode & stat.S_IRWXO:
         raise BouncedError(f"{path}: everybody may read it; mend: chmod o= {path}")
@@ -142,5 +152,6 @@ _TESTS: dict[str, Callable[[Settings], Iterator[str]]] = {
     "database": _check_database,
     "keys": _check_keys,
     "tls": _check_tls,
+    "tokens": _check_tokens,
     "relay": _check_relay,
 }

@@ -127,7 +127,7 @@ class ConflictError(ApiError):
 
 
 class InvalidError(ApiError):
-    """The request is not what the API takes (400, 413, 415, 422); nothing was done."""
+    """The request is not what the API takes (400, 404, 413, 415, 422); nothing was done."""
 
 
 class UnavailableError(ApiError):
@@ -270,7 +270,7 @@ def _find_error(status: int) -> type[ApiError]:
             return UnauthorizedError
         case 409:
             return ConflictError
-        case 400 | 413 | 415 | 422:
+        case 400 | 404 | 413 | 415 | 422:
             return InvalidError
         case _ if status in _TRY_LATER:
             return UnavailableError

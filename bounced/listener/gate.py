@@ -31,7 +31,7 @@ class ConnectionGate:
 
         A client that is not `known` yet is counted in all only, until `identify`.
         """
-        if known and self._has_too_many(connection):
+        if self._has_too_many(connection):
             return self._refuse_client(connection)
         if len(self._open) >= self.settings.max_connections and not self._make_room():
             connection.log_refusal("too-many-connections", replies.TOO_MANY_CONNECTIONS)

@@ -58,9 +58,14 @@ def clean_domain(domain: str) -> str:
     """
     plain = clean(domain, MAX_ADDRESS_CHARS)
     whole = plain.removesuffix(_CUT)
-    exact = ".".join(_to_a_label(label) for label in domain_key(whole).split("."))
+    exact = to_a_labels(whole)
     readable = ".".join(_to_u_label(label) for label in exact.split("."))
     return (exact if readable == exact else f"{readable} ({exact})") + plain[len(whole) :]
+
+
+def to_a_labels(domain: str) -> str:
+    """Return the domain in ASCII, of what IDNA does not allow too; total."""
+    return ".".join(_to_a_label(label) for label in domain_key(domain).split("."))
 
 
 def clean_url(url: str | None) -> str | None:
@@ -71,7 +76,7 @@ def clean_url(url: str | None) -> str | None:
 
 
 def _to_a_label(label: str) -> str:
-    """Return the A-label, of what IDNA does not allow too, which would else be shown as it is."""
+    """Return the A-label, as RFC 3492 makes it where IDNA does not allow the letters."""
     return label if label.isascii() else _ACE + label.encode("punycode").decode("ascii")
 
 

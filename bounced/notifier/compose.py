@@ -17,8 +17,8 @@ from zoneinfo import ZoneInfo
 
 from bounced.config import NoticeSettings
 from bounced.ledger.records import ClaimedNotice
-from bounced.model import ConfigError, domain_key, split_address
-from bounced.notifier.cleaning import MAX_ADDRESS_CHARS, clean
+from bounced.model import ConfigError, split_address
+from bounced.notifier.cleaning import MAX_ADDRESS_CHARS, clean, to_a_labels
 from bounced.notifier.render import HTML, TEXT, Renderer
 from bounced.notifier.samples import list_samples
 from bounced.notifier.view import build_view
@@ -86,9 +86,12 @@ class Composer:
 
 
 def _make_address(address: str, name: str = "") -> Address:
-    """Return the address for a header, unable to end its field or to name another mailbox."""
+    """Return the address for a header, unable to end its field or to name another mailbox.
+
+    Nothing is left out of a domain, which would make it somebody else's.
+    """
     local, domain = split_address(clean(address, MAX_ADDRESS_CHARS))
-    return Address(name, local, _NO_DOMAIN_CHARACTERS.sub("", domain_key(domain)))
+    return Address(name, local, _NO_DOMAIN_CHARACTERS.sub("_", to_a_labels(domain)))
 
 
 def _fold_subject(subject: str) -> str:

@@ -9,11 +9,12 @@ from pathlib import Path
 from bounced.certificate import Certificate, read_certificate
 from bounced.logs import Event, emit
 from bounced.model import ConfigError
+from bounced.stamp import Stamp, find_stamp
 
 CHECK = "tls-certificate"
 
-State = tuple[tuple[int, int, int] | None, ...]
-"""Of each file its time of change, inode and size; None: it is not there."""
+State = tuple[Stamp | None, ...]
+"""Of certificate and key."""
 
 
 class CertificateWatch:
@@ -36,7 +37,7 @@ class CertificateWatch:
         """
         if file is None or key_file is None:
             return
-        state = (_read_state(file), _read_state(key_file))
+        state = (find_stamp(file), find_stamp(key_file))
         if state == self._loaded:
             self._rejected = ()
         else:
@@ -68,11 +69,3 @@ class CertificateWatch:
             emit(Event.SELF_CHECK_FAILED, check=CHECK, why=why, detail=detail)
         else:
             emit(Event.SELF_CHECK_PASSED, check=CHECK, detail=detail)
-
-
-def _read_state(file: Path) -> tuple[int, int, int] | None:
-    try:
-        found = file.stat()
-    except OSError:
-        return None
-    return found.st_mtime_ns, found.st_ino, found.st_size

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from bounced.logs import Event, emit
 from bounced.model import ConfigError
+from bounced.stamp import find_stamp
 
 MIN_TOKEN_CHARACTERS = 20
 
@@ -18,8 +19,6 @@ _TOKEN = re.compile(r"[A-Za-z0-9._~+/-]+=*")
 """What may follow `Bearer` (RFC 6750 §2.1)."""
 _HASHED = "sha256:"
 _HASH = re.compile(r"[0-9a-f]{64}")
-
-_Mark = tuple[int, int, int]
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +36,7 @@ class TokenFile:
     def __init__(self, path: Path) -> None:
         """Read the file; raises ConfigError."""
         self._path = path
-        self._mark = _look(path)
+        self._stamp = find_stamp(path)
         self._tokens = read_tokens(path)
 
     def find_name(self, presented: str) -> str | None:
@@ -53,13 +52,18 @@ class TokenFile:
         return name
 
     def _read_anew(self) -> tuple[AccessToken, ...]:
-        """Read the file again where it has changed; a broken one is said once, the old stays."""
-        mark = _look(self._path)
-        if mark != self._mark:
-            self._mark = mark
+        """Read the file again where it has changed; a broken one is said once, the old stays.
+
+        Who takes the file away shuts the API.
+        """
+        stamp = find_stamp(self._path)
+        if stamp != self._stamp:
+            self._stamp = stamp
             try:
                 self._tokens = read_tokens(self._path)
             except ConfigError as error:
+                if stamp is None:
+                    self._tokens = ()
                 emit(Event.CONFIG_REJECTED, why=str(error))
         return self._tokens
 
@@ -111,12 +115,3 @@ def _parse_line(fields: list[str]) -> AccessToken:
             "make one by `openssl rand -hex 32`"
         )
     return AccessToken(name, hashlib.sha256(secret.encode()).digest())
-
-
-def _look(path: Path) -> _Mark | None:
-    """Return what tells one state of the file from another; None: it is not there."""
-    try:
-        state = path.stat()
-    except OSError:
-        return None
-    return state.st_mtime_ns, state.st_ino, state.st_size

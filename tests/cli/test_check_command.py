@@ -257,6 +257,35 @@ def test_a_certificate_that_has_ended_is_wrong(bounced: CommandLine, tmp_path: P
     ]
 
 
+@pytest.mark.parametrize(
+    ("text", "mode", "outcome"),
+    [
+        (f"shop {'t' * 20}", 0o600, "ok       tokens: {path}: shop"),
+        (
+            f"shop {'t' * 20}",
+            0o644,
+            "wrong    tokens: {path}: everybody may read it; mend: chmod o= {path}",
+        ),
+        (
+            "shop",
+            0o600,
+            "wrong    tokens: http.tokens_file: {path}: line 1: "
+            "write a name and a token: shop 2f6c...",
+        ),
+    ],
+)
+def test_the_tokens_of_the_api_are_named_and_their_file_is_looked_at(
+    bounced: CommandLine, tmp_path: Path, text: str, mode: int, outcome: str
+) -> None:
+    path = tmp_path / "tokens"
+    path.write_text(text)
+    path.chmod(mode)
+    config = bounced.config.read_text()
+    bounced.config.write_text(config.replace("[http]\n", f'[http]\ntokens_file = "{path}"\n'))
+    lines = [line for line in bounced("check").out.splitlines() if " tokens: " in line]
+    assert lines == [outcome.format(path=path)]
+
+
 def test_a_tls_key_that_everybody_may_read_is_wrong(bounced: CommandLine, tmp_path: Path) -> None:
     key = f"{tmp_path}/tls.key"
     assert check_with_pair(bounced, make_pair(tmp_path, 30, mode=0o644)) == (

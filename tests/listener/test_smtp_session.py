@@ -485,7 +485,11 @@ async def test_over_tls_a_silent_client_makes_room_at_once(tls: Tls) -> None:
             wire = await site.greet()
             await start_tls(wire, tls)
             await wire.ask(HELLO)
+            [connection] = list(site.listener._gate)
+            wire.writer.transport.pause_reading()  # type: ignore[attr-defined] # a socket's has it
             await site.greet()
+            assert connection.transport is None
+            wire.writer.transport.resume_reading()  # type: ignore[attr-defined]
             assert (await wire.read_to_end())[:9] == b"421 4.3.2"
     assert [line["why"] for line in lines] == ["made-room"]
 

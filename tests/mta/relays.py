@@ -115,7 +115,7 @@ def _make_postfix(  # noqa: PLR0917 - the ports around it
         "inet_interfaces": f"{LOOPBACK}, [::1]" if has_ipv6() else LOOPBACK,
         "mydestination": domain,
         "alias_maps": "texthash:${config_directory}/aliases",
-        # Else a returned mail of 60 KB needs a transcript of as many.
+        # What is larger comes back as its header alone.
         "bounce_size_limit": "10000",
     }
     listeners = {

@@ -99,6 +99,12 @@ UNREADABLE = "from mx.example.net by relay.example.com with SMTP id 1; x"
             id="through qmail",
         ),
         pytest.param(
+            make_report("from [192.0.2.7] ([127.0.0.1]) by r (chasquid) with ESMTPS; x"),
+            Why.RECEIVED_FROM_OUTSIDE,
+            NAMED.format(1),
+            id="the second of two that may be the client",
+        ),
+        pytest.param(
             make_report(POSTFIX_OWN, UNREADABLE),
             Why.RECEIVED_UNREADABLE,
             f"Received field 2 tells its client in no known form: {UNREADABLE!r}; {RELEASE}",
