@@ -100,6 +100,14 @@ class SmtpSettings(_Section):
             raise ValueError("require_tls needs tls_certificate_file and tls_key_file")
         return self
 
+    @model_validator(mode="after")
+    def _check_memory(self) -> Self:
+        if self.max_message_memory < self.max_message:
+            raise ValueError(
+                "max_message_memory is less than max_message: the largest could never come in"
+            )
+        return self
+
 
 class ReturnPathSettings(_Section):
     """The domains and mailboxes that bounces come back to."""

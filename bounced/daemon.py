@@ -6,6 +6,7 @@ Nothing is decided here: what a start needs, what runs, how it reloads, how it s
 from __future__ import annotations
 
 import asyncio
+import gc
 import os
 import secrets
 import signal
@@ -158,6 +159,8 @@ class Daemon:
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, self._stopping.set)
         await self.start(sockets=sockets)
+        gc.collect()
+        gc.freeze()  # what lives as long as we do need not be looked through again and again
         loop.add_signal_handler(
             signal.SIGHUP, lambda: self._jobs.spawn(self._jobs.run("reload", reload))
         )

@@ -204,7 +204,8 @@ def configure(
     root = logging.getLogger()
     root.handlers[:] = [_LibraryHandler()]
     root.setLevel(logging.WARNING)
-    logging.getLogger("mail.log").setLevel(logging.ERROR)  # aiosmtpd's own logger
+    for name in ("mail.log", "mail.debug"):  # aiosmtpd's own loggers
+        logging.getLogger(name).setLevel(logging.ERROR)
     # flufl.bounce logs what it raises; the parser contains that and notes it in the report.
     logging.getLogger("flufl.bounce").setLevel(logging.CRITICAL + 1)
     # A job that takes longer than its beat is no news.

@@ -114,6 +114,7 @@ class Listener:
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(ABORT_S):
                 await self._gate.wait_until_empty()
+        self._intake.refusals.settle()
 
     async def _open(
         self, door: _Door, given: Sequence[socket.socket], addresses: Sequence[str]

@@ -73,6 +73,7 @@ class _Trace:
 _REPORT = _Trace(Why.RECEIVED_FROM_OUTSIDE, "Received field")
 _RETURNED = _Trace(Why.RETURNED_FROM_OUTSIDE, "the bounced mail's Received field")
 _NOT_OWN = "is not in smtp.own_relays: add it there if it is a host of yours"
+_INSIDE = "the report stands inside another mail: release it if you trust who passed it on"
 _RELEASE = "release the report if only hosts of yours had it"
 
 
@@ -101,6 +102,9 @@ def find_relay_doubt(
     if client is not None and not is_own(client, own_relays):
         return RelayDoubt(Why.CLIENT_NOT_OWN, f"the delivering host {client} {_NOT_OWN}")
     doubt = _find_foreign(_REPORT, report.received, own_relays)
+    if doubt is None and report.passed_on:
+        # A robot of ours that answers or forwards attaches what any stranger wrote.
+        return RelayDoubt(Why.PASSED_ON, _INSIDE)
     if doubt is None and report.returned is not None:
         doubt = _find_foreign(_RETURNED, report.returned.received, own_relays)
     return doubt

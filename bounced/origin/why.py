@@ -16,6 +16,8 @@ class Why(StrEnum):
     """The mail that bounced came to our relay from a foreign host."""
     RECEIVED_UNREADABLE = "received-unreadable"
     """A Received field does not tell in any known form who the client was."""
+    PASSED_ON = "passed-on"
+    """Unsigned, and it stands inside another message."""
     UNSIGNED = "unsigned"
     """`trust = "signed"`, and the return path carries no signature."""
     UNKNOWN_LOCAL_PART = "unknown-local-part"

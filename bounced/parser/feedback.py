@@ -7,7 +7,7 @@ from bounced.model import RecipientFacts
 from bounced.parser.fields import is_address, parse_recipient
 from bounced.parser.headers import Fields, read_fields
 from bounced.parser.mime import Message
-from bounced.parser.returned import find_returned_fields
+from bounced.parser.returned import find_returned_parts
 
 _TYPE = "message/feedback-report"
 _ADDRESS_FIELDS = ("original-rcpt-to", "removal-recipient", "redacted-address")
@@ -29,12 +29,10 @@ def find_feedback(message: Message) -> Fields | None:
 def _is_hotmail_complaint(message: Message) -> bool:
     """Recognise Microsoft's JMRP mail: the message alone, under a subject of its own."""
     # Actually, these hold no feedback-report part at all.
-    returned = find_returned_fields(message)
-    return (
-        returned is not None
-        and "x-hmxmroriginalrecipient" in returned
-        and message.subject().lower().strip().startswith("complaint about message from")
-    )
+    returned = find_returned_parts(message)
+    marked = any("x-hmxmroriginalrecipient" in fields for fields in returned)
+    subject = message.subject().lower().strip()
+    return marked and subject.startswith("complaint about message from")
 
 
 def read_complainers(

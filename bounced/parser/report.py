@@ -39,7 +39,7 @@ from bounced.parser.replies import (
 from bounced.parser.returned import (
     HeaderNames,
     find_quoted_fields,
-    find_returned_fields,
+    find_returned_parts,
     read_returned,
 )
 from bounced.parser.signs import is_bounce, is_from_system, is_sent_to_many
@@ -76,7 +76,9 @@ def read_report(raw: bytes, names: HeaderNames = _DEFAULT_NAMES) -> Report:
     if told is None:
         return report
     notes = (*report.notes, "the report stands inside another message", *told.notes)
-    return replace(told, message_id=report.message_id, received=report.received, notes=notes)
+    received = (*report.received, *told.received)
+    told = replace(told, message_id=report.message_id, received=received, notes=notes)
+    return replace(told, passed_on=True)
 
 
 def _read_inner(message: Message, report: Report, names: HeaderNames) -> Report | None:
@@ -98,7 +100,8 @@ def _names_anyone(report: Report) -> bool:
 
 
 def _read_whole(message: Message, names: HeaderNames) -> Report:
-    fields = find_returned_fields(message)
+    parts = find_returned_parts(message)
+    fields = parts[0] if parts else None
     status = find_status(message)
     if status is not None and status.around and is_sent_to_many(message):
         # A newsletter shows in its text what a report looks like.
@@ -115,7 +118,7 @@ def _read_whole(message: Message, names: HeaderNames) -> Report:
         if words.strip():
             texts.append(read_human_text(part, words))
         fields = fields or find_quoted_fields(quoted)
-    returned = read_returned(fields, names) if fields else None
+    returned = read_returned(fields, names, parts[1:]) if fields else None
     finding = _decide(message, status, texts, fields, returned)
     return _build(message, finding, returned)
 

@@ -4,6 +4,7 @@ RFC 6522 §3 (third part), RFC 6533 §5 and §6 (its international forms), RFC 5
 """
 
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from bounced.model import ReturnedMessage
@@ -37,15 +38,15 @@ class HeaderNames:
     language: str = "Content-Language"
 
 
-def find_returned_fields(message: Message) -> Fields | None:
-    """Return the header fields of the returned message that a part of its own holds."""
-    for part in message.parts:
-        if part.content_type in RETURNED_TYPES:
-            header, _ = split_header(part.text.lstrip("\n"))
-            fields = read_fields(header)
-            if not _KNOWN_FIELDS.isdisjoint(fields.values):
-                return fields
-    return None
+def find_returned_parts(message: Message) -> list[Fields]:
+    """Return the header fields of each part that holds a returned message, first part first."""
+    headers = (
+        split_header(part.text.lstrip("\n"))[0]
+        for part in message.parts
+        if part.content_type in RETURNED_TYPES
+    )
+    parts = (read_fields(header) for header in headers)
+    return [fields for fields in parts if not _KNOWN_FIELDS.isdisjoint(fields.values)]
 
 
 def find_quoted_fields(text: str) -> Fields | None:
@@ -70,8 +71,14 @@ def _read_quoted(lines: list[str]) -> Fields | None:
     return fields if len(known) >= _MIN_KNOWN else None
 
 
-def read_returned(fields: Fields, names: HeaderNames) -> ReturnedMessage:
-    """Return the facts of the returned message."""
+def read_returned(
+    fields: Fields, names: HeaderNames, others: Sequence[Fields] = ()
+) -> ReturnedMessage:
+    """Return the facts of the returned message; `others` are further parts that return one.
+
+    Actually, Sendmail 8.17 writes the line ends of a decoded ENVID into its report, so that a
+    stranger may put a part before the true one: whoever shows in any of them, shows.
+    """
     senders = parse_mailboxes(fields.first("from") or "")
     message_id = fields.first("message-id")
     subject = fields.first("subject")
@@ -88,7 +95,9 @@ def read_returned(fields: Fields, names: HeaderNames) -> ReturnedMessage:
         author=_read_address(fields.first(names.author.lower())),
         reference=_read_text(fields.first(names.reference.lower())),
         language=_read_text(fields.first(names.language.lower())),
-        received=tuple(join_spaces(value) for value in fields.every("received")),
+        received=tuple(
+            join_spaces(value) for part in (fields, *others) for value in part.every("received")
+        ),
     )
 
 

@@ -38,9 +38,7 @@ class CertificateWatch:
         if file is None or key_file is None:
             return
         state = (find_stamp(file), find_stamp(key_file))
-        if state == self._loaded:
-            self._rejected = ()
-        else:
+        if state != self._loaded:
             self._take_over(file, state)
         if self._certificate is not None:
             self._tell(self._certificate, now)
@@ -54,7 +52,7 @@ class CertificateWatch:
                 emit(Event.CONFIG_REJECTED, why=str(error))
             self._rejected = state
         else:
-            self._loaded = state
+            self._loaded, self._rejected = state, ()
 
     def _tell(self, certificate: Certificate, now: datetime) -> None:
         """Tell of the certificate in use: a good one once, one that ends every day."""

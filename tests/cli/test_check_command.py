@@ -269,8 +269,10 @@ def test_a_certificate_that_has_ended_is_wrong(bounced: CommandLine, tmp_path: P
         (
             "shop",
             0o600,
-            "wrong    tokens: http.tokens_file: {path}: line 1: "
-            "write a name and a token: shop 2f6c...",
+            (
+                "wrong    tokens: http.tokens_file: {path}: line 1: "
+                "write a name and a token: shop 2f6c..."
+            ),
         ),
     ],
 )

@@ -274,7 +274,7 @@ REFUSALS = {
     400: InvalidError,
     401: UnauthorizedError,
     403: UnauthorizedError,
-    404: ApiError,
+    404: InvalidError,
     409: ConflictError,
     413: InvalidError,
     415: InvalidError,

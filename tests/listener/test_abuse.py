@@ -339,7 +339,9 @@ async def test_messages_share_a_memory_and_who_finds_none_left_may_try_later() -
     store = Store(release=asyncio.Event())
     assert store.release is not None
     with capture_events() as lines:
-        async with run_site(store, max_message_memory="1MiB", **FOREIGN) as site:
+        async with run_site(
+            store, max_message="1MiB", max_message_memory="1MiB", **FOREIGN
+        ) as site:
             first, second = await site.greet(), await site.greet()
             await first.ask_all(ENVELOPE + b"DATA\r\n", 3)
             await first.send(BIG * 1024 + b".\r\n")

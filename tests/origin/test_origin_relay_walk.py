@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from ipaddress import ip_address, ip_network
 
 import pytest
@@ -146,6 +147,17 @@ UNREADABLE = "from mx.example.net by relay.example.com with SMTP id 1; x"
 def test_a_strangers_report_is_doubted(report: Report, why: Why, detail: str) -> None:
     assert find_relay_doubt(report, LOCALHOST, OWN) == RelayDoubt(why, detail)
     assert find_relay_doubt(report, None, OWN) == RelayDoubt(why, detail)
+
+
+def test_a_report_inside_another_mail_is_vouched_for_by_nobody() -> None:
+    """A mailing list of ours that asks a moderator attaches the stranger's mail to its own."""
+    inside = replace(make_report(POSTFIX_LOCAL), passed_on=True)
+    strangers = replace(inside, received=(POSTFIX_PICKUP, POSTFIX_FOREIGN))
+    detail = "the report stands inside another mail: release it if you trust who passed it on"
+    assert find_relay_doubt(inside, LOCALHOST, OWN) == RelayDoubt(Why.PASSED_ON, detail)
+    assert find_relay_doubt(strangers, LOCALHOST, OWN) == RelayDoubt(
+        Why.RECEIVED_FROM_OUTSIDE, NAMED.format(2)
+    )
 
 
 @pytest.mark.parametrize("report", [make_report(), make_report(POSTFIX_LOCAL)])

@@ -62,6 +62,21 @@ def test_a_report_inside_another_message_is_read(raw: bytes) -> None:
         "5.1.1",
     )
     assert "the report stands inside another message" in found.notes
+    assert found.passed_on
+
+
+def test_a_report_inside_another_message_shows_the_hosts_of_both() -> None:
+    attached = f"Received: from evil by relay\n{INNER}"
+    raw = multipart(
+        part("text/plain", "Please approve."),
+        part("message/rfc822", attached),
+        header=("Subject: Approval", "Received: by lists"),
+    )
+    found = read_report(raw)
+    assert (found.kind, found.received) == (
+        Kind.DELIVERY_STATUS,
+        ("by lists", "from evil by relay"),
+    )
 
 
 @pytest.mark.parametrize(

@@ -85,6 +85,16 @@ def test_a_returned_part_without_fields_is_none() -> None:
     assert read_report(multipart(part("message/rfc822", "gone"))).returned is None
 
 
+def test_a_part_put_before_the_true_one_hides_no_host() -> None:
+    """What a stranger breaks into a report has the true returned mail behind it."""
+    forged = "From: jana@firma.de\nX-Protocol-Author: jana@firma.de\n"
+    raw = multipart(part("message/rfc822", forged), part("message/rfc822", HEADER))
+    returned = read_report(raw).returned
+    assert returned == ReturnedMessage(
+        from_address="jana@firma.de", author="jana@firma.de", received=WHOLE.received
+    )
+
+
 def test_header_names_are_configured() -> None:
     header = "From: a@b.de\nX-Author: not an address\nX-Ref: =?utf-8?q?=C3=BC?=\nX-Lang: \n"
     names = HeaderNames(author="X-Author", reference="X-Ref", language="X-Lang")
