@@ -11,15 +11,9 @@ from pathlib import Path
 
 import pytest
 
-from bounced import config
-from bounced.config import (
-    EMPTY_YET,
-    Settings,
-    find_config_file,
-    known_keys,
-    list_warnings,
-    load_settings,
-)
+from bounced import configfile
+from bounced.config import EMPTY_YET, Settings, known_keys, list_warnings
+from bounced.configfile import find_config_file, load_settings
 from bounced.model import Category, ConfigError
 from bounced.values import parse_address, parse_duration, parse_size
 
@@ -206,7 +200,7 @@ def test_the_file_is_the_named_one_else_the_default_one_else_none(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     option, variable, default = (tmp_path / name for name in ("option", "variable", "default"))
-    monkeypatch.setattr(config, "DEFAULT_PATH", default)
+    monkeypatch.setattr(configfile, "DEFAULT_PATH", default)
     assert find_config_file(None, {}) is None
     default.touch()
     assert find_config_file(None, {"BOUNCED_CONFIG": ""}) == default

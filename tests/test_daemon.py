@@ -22,7 +22,8 @@ from sqlalchemy import text
 
 from bounced import daemon as daemon_module
 from bounced import logs
-from bounced.config import LogSettings, Settings, load_settings
+from bounced.config import LogSettings, Settings
+from bounced.configfile import load_settings
 from bounced.daemon import Daemon, ListenError, make_report_id
 from bounced.ledger import engine, notices, queries, reports
 from bounced.ledger.records import NoticeState

@@ -27,7 +27,8 @@ from bounced.cli.story import (
     build_report,
     build_vacation,
 )
-from bounced.config import LogSettings, load_settings
+from bounced.config import LogSettings
+from bounced.configfile import load_settings
 from bounced.daemon import Daemon, make_id
 from bounced.ledger import queries, sends
 from bounced.model import Send, TokenType

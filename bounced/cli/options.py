@@ -12,7 +12,8 @@ from typing import Annotated
 
 import typer
 
-from bounced.config import Settings, find_config_file, load_settings
+from bounced.config import Settings
+from bounced.configfile import find_config_file, load_settings
 from bounced.ledger.engine import Ledger
 from bounced.model import BouncedError
 from bounced.values import parse_duration

@@ -15,7 +15,8 @@ from bounced import logs, systemd
 from bounced.certificate import read_certificate
 from bounced.cli.options import ConfigOption, Exit, is_missing, load, name_database
 from bounced.cli.output import say
-from bounced.config import Settings, find_config_file, list_warnings
+from bounced.config import Settings, list_warnings
+from bounced.configfile import find_config_file
 from bounced.daemon import Daemon, read_clock
 from bounced.keyfile import find_keys_file, read_keys, read_secret
 from bounced.ledger.engine import Ledger

@@ -14,7 +14,8 @@ from pathlib import Path
 import pytest
 
 from bounced import logs
-from bounced.config import LogSettings, load_settings
+from bounced.config import LogSettings
+from bounced.configfile import load_settings
 from bounced.daemon import Daemon
 from bounced.keyfile import read_keys
 from bounced.ledger import queries

@@ -11,7 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from bounced.config import Settings, load_settings
+from bounced.config import Settings
+from bounced.configfile import load_settings
 from bounced.ledger.policy import Ignored
 from bounced.origin.admission import Refusal
 from bounced.origin.why import Why

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import aiosmtplib
 
-from bounced.config import load_settings
+from bounced.configfile import load_settings
 from bounced.daemon import Daemon
 
 PLAIN = "bounces@bounce.example.com"

@@ -14,7 +14,8 @@ from pathlib import Path
 import pytest
 
 from bounced import logs
-from bounced.config import LogSettings, Settings, load_settings
+from bounced.config import LogSettings, Settings
+from bounced.configfile import load_settings
 from bounced.daemon import Daemon, make_processor
 from bounced.ledger import queries
 from bounced.ledger.writer import Writer
