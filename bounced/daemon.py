@@ -236,7 +236,6 @@ class Daemon:
             policy=lambda: self._plan.processor.policy,
             tokens=lambda: self._plan.tokens,
             faults=self._list_faults,
-            note_refused=lambda **line: emit(Event.API_REFUSED, **line),
             events=self.events,
             clock=self._clock,
             new_id=make_id,

@@ -39,8 +39,6 @@ class Api:
     """None: no `http.tokens_file`, the API answers 403."""
     faults: Callable[[], Sequence[str]]
     """What keeps the daemon from its work, one sentence each; the database is asked apart."""
-    note_refused: Callable[..., None]
-    """Logs a request without a good token: why, client, times."""
     events: EventCounter
     clock: Callable[[], datetime]
     new_id: Callable[[], str]

@@ -28,7 +28,7 @@ Endpoint = Callable[[Request], Awaitable[Response]]
 
 def make_app(api: Api) -> Starlette:
     """Return the application that answers HTTP."""
-    guard, health = Guard(api.tokens, api.clock, api.note_refused), Health(api)
+    guard, health = Guard(api.tokens, api.clock), Health(api)
     document = json.dumps(make_document())
 
     async def show_document(_request: Request) -> Response:

@@ -10,6 +10,7 @@ from datetime import datetime, timedelta
 
 from starlette.requests import Request
 
+from bounced.logs import Event, emit
 from bounced.web.problem import Problem
 from bounced.web.tokens import TokenFile
 
@@ -35,11 +36,9 @@ class Guard:
         self,
         tokens: Callable[[], TokenFile | None],
         clock: Callable[[], datetime],
-        note: Callable[..., None],
     ) -> None:
         self._tokens = tokens
         self._clock = clock
-        self._note = note
         self._refused: OrderedDict[str, _Refused] = OrderedDict()
 
     def authenticate(self, request: Request) -> str:
@@ -62,7 +61,7 @@ class Guard:
             refused.unsaid += 1
             return
         times = refused.unsaid + 1 if refused else 1
-        self._note(why=why, client=client, times=times)
+        emit(Event.API_REFUSED, why=why, client=client, times=times)
         self._refused[client] = _Refused(now)
         self._refused.move_to_end(client)
         if len(self._refused) > _CLIENTS:

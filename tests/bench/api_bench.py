@@ -102,7 +102,6 @@ def _make_api(ledger: Ledger, writer: Writer, tokens: TokenFile) -> Api:
         policy=PolicySettings,
         tokens=lambda: tokens,
         faults=lambda: (),
-        note_refused=lambda **_: None,
         events=EventCounter(),
         clock=lambda: datetime.now(UTC),
         new_id=lambda: secrets.token_hex(8),

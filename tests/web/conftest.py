@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 import itertools
 from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass, field
@@ -16,7 +15,6 @@ from starlette.applications import Starlette
 from bounced.ledger.engine import Ledger
 from bounced.ledger.policy import PolicySettings
 from bounced.ledger.writer import Writer
-from bounced.logs import Event, emit
 from bounced.origin.admission import AdmissionSettings
 from bounced.origin.token import Key, KeyRing
 from bounced.web.api import Api
@@ -53,7 +51,6 @@ class House:
                 policy=PolicySettings,
                 tokens=lambda: self.tokens,
                 faults=lambda: self.faults,
-                note_refused=functools.partial(emit, Event.API_REFUSED),
                 events=self.events,
                 clock=lambda: self.now,
                 new_id=lambda: f"{next(self.ids):016x}",

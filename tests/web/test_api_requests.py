@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import functools
 import json
 from collections.abc import AsyncIterator
 from datetime import timedelta
@@ -16,7 +15,6 @@ from hypothesis import strategies as st
 from sqlalchemy.exc import OperationalError, ProgrammingError
 from starlette.requests import Request
 
-from bounced.logs import Event, emit
 from bounced.web.body import MAX_BODY, MAX_FAULTS, parse_body
 from bounced.web.guard import Guard
 from bounced.web.problem import Problem
@@ -348,7 +346,7 @@ async def test_an_error_of_ours_in_the_database_is_a_bug_not_a_pause(
 
 async def test_the_guard_remembers_a_thousand_clients_at_most(log: list[Line]) -> None:
     tokens = TokenFile.__new__(TokenFile)  # never asked: nobody shows a token
-    guard = Guard(lambda: tokens, lambda: NOON, functools.partial(emit, Event.API_REFUSED))
+    guard = Guard(lambda: tokens, lambda: NOON)
     clients = [f"2001:db8::{number:x}" for number in range(1001)]
     for client in (*clients, clients[0], clients[1000]):
         scope = {"type": "http", "headers": [], "client": (client, 1)}
