@@ -79,7 +79,7 @@ MESSAGES: dict[str, tuple[bytes, Judged]] = {
         b"Subject: \xfc\xff\x00\r\nFrom: \xe4@\xf6.example\r\n\r\n\x00\xfe\x80\r\n",
         UNRECOGNIZED,
     ),
-    "bare-line-ends": (b"Subject: x\nFrom: y\rTo: z\n\nbody\r.\rmore\n.\n", UNRECOGNIZED),
+    "bare-line-ends": (b"Subject: x\nFrom: y\rTo: z\n\nbody\r.more\n. and\r", UNRECOGNIZED),
     "wrong-charset": (
         b"MIME-Version: 1.0\r\nContent-Type: text/plain; charset=x-nonsense\r\n\r\n\xff\xfe\r\n",
         UNRECOGNIZED,

@@ -141,7 +141,7 @@ def test_the_recipe_answers_at_rcpt(
 def test_a_forged_report_to_the_plain_mailbox_ends_in_quarantine(
     front: Front, daemon: Daemon
 ) -> None:
-    victim = f"victim.{front.port}@{DOMAIN}"
+    victim = f"plain.victim.{front.port}@{DOMAIN}"
     hand_in(front.port, NOTHING, f"{MAILBOX}@{BOUNCE_DOMAIN}", forge_report(victim))
 
     report = _wait_for_report(daemon, victim)
