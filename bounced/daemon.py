@@ -21,18 +21,19 @@ from bounced import __version__, logs, systemd
 from bounced.config import Settings, list_warnings
 from bounced.jobs import Clock, Jobs
 from bounced.keyfile import SECRET_BYTES, make_first_key
-from bounced.ledger import notices, reports, rounds
+from bounced.ledger import notices, queries, reports, rounds
 from bounced.ledger.engine import Ledger
 from bounced.ledger.health import describe_error, is_lost, probe
 from bounced.ledger.records import NewReport, ReportState
 from bounced.ledger.writer import Writer
+from bounced.listener.connection import House
 from bounced.listener.server import Listener
 from bounced.logs import Event, emit
 from bounced.model import BouncedError, LedgerError
 from bounced.notifier.dispatcher import Dispatcher
 from bounced.origin.admission import AdmissionSettings
 from bounced.origin.token import KeyRing
-from bounced.plan import Plan, make_plan, make_pool
+from bounced.plan import Plan, list_open_secrets, make_plan, make_pool
 from bounced.processor.processor import Processor, ProcessorSettings
 from bounced.watch.certificates import CertificateWatch
 from bounced.watch.retention import Housekeeper
@@ -107,6 +108,7 @@ class Daemon:
         self._jobs = Jobs(clock)
         self.events = EventCounter()
         self._stopping = asyncio.Event()
+        self._reloading = asyncio.Lock()
 
     @property
     def admission(self) -> tuple[AdmissionSettings, KeyRing]:
@@ -186,21 +188,23 @@ class Daemon:
 
     async def reload(self, load: Callable[[], Settings]) -> None:
         """Take over changed settings, rules, templates, keys; on any fault keep the old ones."""
-        systemd.notify(systemd.describe_reload())
-        try:
-            plan = await asyncio.to_thread(make_plan, load(), self.ledger.file)
-            await self.listener.apply(plan.settings.smtp)
-            await self._leave_rehearsal(plan)
-        except (BouncedError, DBAPIError) as error:
-            why = describe_error(error) if isinstance(error, DBAPIError) else str(error)
-            emit(Event.CONFIG_REJECTED, why=why)
-        else:
-            self._take_over(plan)
-        finally:
-            systemd.notify("READY=1")
+        async with self._reloading:  # of two at once, the later one finds the later file
+            systemd.notify(systemd.describe_reload())
+            try:
+                plan = await asyncio.to_thread(make_plan, load(), self.ledger.file)
+                house = await self.listener.prepare(plan.settings.smtp)
+                await self._leave_rehearsal(plan)
+            except (BouncedError, DBAPIError) as error:
+                why = describe_error(error) if isinstance(error, DBAPIError) else str(error)
+                emit(Event.CONFIG_REJECTED, why=why)
+            else:
+                self._take_over(plan, house)
+            finally:
+                systemd.notify("READY=1")
 
-    def _take_over(self, plan: Plan) -> None:
+    def _take_over(self, plan: Plan, house: House) -> None:
         """Work by the new plan from now on; a batch at hand is finished by the old one."""
+        self.listener.take(house)
         old_pool, self._plan = self.processor.pool, plan
         self.processor.pool = make_pool(plan.settings, plan.rules)
         self.processor.settings = plan.processor
@@ -214,10 +218,9 @@ class Daemon:
                 emit(Event.CONFIG_WARNING, why=f"{name} has changed: it takes a restart")
 
     async def _listen(self, sockets: Sockets) -> None:
-        keys = "smtp.listen, smtp.lmtp_listen"
         try:
             await self.listener.start(sockets)
-            keys, listen = "http.listen", self._plan.settings.http.listen
+            listen = self._plan.settings.http.listen
             if listen or "http" in sockets:
                 await self.http.start(listen, sockets.get("http", ()))
         except (OSError, BouncedError) as error:
@@ -226,7 +229,7 @@ class Daemon:
             self.ledger.close()
             if isinstance(error, BouncedError):
                 raise
-            raise ListenError(f"{keys}: {error.strerror}") from None
+            raise ListenError(str(error.strerror)) from None
 
     def _make_api(self) -> Api:
         return Api(
@@ -323,10 +326,10 @@ class Daemon:
     def _count_pending(self) -> dict[str, int] | None:
         """Count the reports that wait for the next start; None where the database is lost."""
         try:
-            counts = self.ledger.read(reports.count_by_state)
+            counts = self.ledger.read(queries.count_by_state)["reports"]
         except DBAPIError:
             return None
-        return {"reports": counts.get(ReportState.STORED.value, 0)}
+        return {"reports": counts[ReportState.STORED.value]}
 
     def _log_loaded(self, plan: Plan) -> None:
         emit(
@@ -335,7 +338,7 @@ class Daemon:
             rule_files=len(plan.rules),
             keys=len(plan.keys.ring.keys),
         )
-        for why in list_warnings(plan.settings):
+        for why in (*list_warnings(plan.settings), *list_open_secrets(plan)):
             emit(Event.CONFIG_WARNING, why=why)
 
 

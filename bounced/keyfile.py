@@ -115,6 +115,15 @@ def read_secret(path: Path, key: str) -> str:
         raise ConfigError(f"{key}: {path}: is empty") from None
 
 
+def describe_open_file(path: Path) -> str | None:
+    """Say so where everybody may read a file of secrets, and what mends it; total."""
+    try:
+        mode = path.stat().st_mode
+    except OSError:
+        return None  # who reads it says what is wrong
+    return f"{path}: everybody may read it; mend: chmod o= {path}" if mode & stat.S_IRWXO else None
+
+
 @contextmanager
 def _hold_folder(folder: Path) -> Iterator[None]:
     """Be the only one who changes keys in a folder, and make the change last."""

@@ -235,7 +235,10 @@ class Report:
     received: tuple[str, ...] = ()
     """Received fields of the report itself, topmost first, unfolded."""
     passed_on: bool = False
-    """It stands inside another message, and whoever wrote that one vouches for nothing in it."""
+    """It stands inside another message, or in one that a robot or a person may have written.
+
+    Whoever wrote that one vouches for nothing in it.
+    """
     returned: ReturnedMessage | None = None
     notes: tuple[str, ...] = ()
     """What had to be cut or mended while reading, in plain words, for `bounced explain`."""

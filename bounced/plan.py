@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from bounced.config import Settings
-from bounced.keyfile import KeyFile, open_keys, read_secret
+from bounced.keyfile import KeyFile, describe_open_file, open_keys, read_secret
 from bounced.notifier.compose import Composer
 from bounced.notifier.delivery import Delivery, MaildirDelivery, SmtpDelivery
 from bounced.notifier.dispatcher import DispatcherSettings
@@ -71,6 +71,18 @@ def load_rules(settings: Settings) -> dict[str, str]:
     if faults:
         raise TableError(faults)
     return files
+
+
+def list_open_secrets(plan: Plan) -> list[str]:
+    """Say which files of secrets everybody may read, each with its mend."""
+    settings = plan.settings
+    files = (
+        plan.keys.path,
+        settings.smtp.tls_key_file,
+        settings.http.tokens_file,
+        settings.relay.password_file,
+    )
+    return [said for path in files if path is not None and (said := describe_open_file(path))]
 
 
 def make_composer(settings: Settings) -> Composer:

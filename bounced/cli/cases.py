@@ -136,7 +136,10 @@ def reset_case(case: str, config: ConfigOption = None) -> None:
 
     row = write(settings, reset)
     if row is None:
-        raise LaterError(f"{case}: a notice of it is on its way just now; try again in a minute")
+        raise LaterError(
+            f"{case}: a notice of it is on its way; try again once `bounced notices list` shows it "
+            "settled"
+        )
     emit(
         Event.CASE_RESET,
         case=case,

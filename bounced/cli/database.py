@@ -25,7 +25,7 @@ from bounced.cli.options import (
 from bounced.cli.output import follow, say
 from bounced.ledger.engine import Ledger, newest_version
 from bounced.ledger.lock import hold_database
-from bounced.ledger.schema import metadata
+from bounced.ledger.schema import events, metadata
 from bounced.model import BouncedError
 
 db_app = typer.Typer(no_args_is_help=True, help="Schema and data.")
@@ -118,6 +118,17 @@ def _copy_all(reading: Connection, writing: Connection) -> None:
         while some := list(islice(rows, _COPY_ROWS)):
             writing.execute(insert(table), some)
         say(f"{table.name}: {total}")
+    _go_on_counting(writing)
+
+
+def _go_on_counting(writing: Connection) -> None:
+    """Let events get ids behind the copied ones: PostgreSQL does not count those it is given."""
+    if writing.dialect.name != "postgresql":
+        return
+    sequence = func.pg_get_serial_sequence(events.name, events.c.id.name)
+    last = select(func.max(events.c.id)).scalar_subquery()
+    next_one = func.coalesce(last + 1, 1)
+    writing.execute(select(func.setval(sequence, next_one, False)))  # noqa: FBT003 - PostgreSQL's
 
 
 def _read_rows(reading: Connection, table: Table) -> Iterator[dict[str, Any]]:

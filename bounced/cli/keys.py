@@ -75,7 +75,8 @@ def list_keys(
 ) -> None:
     """List keys, never their secrets.
 
-    A line that is deletable opens nothing any more: delete it from the file by hand.
+    Of two active keys one is signing; the other is the next, or the previous one that `retire` is
+    for. A line that is deletable opens nothing any more: delete it from the file by hand.
     """
     settings, path = _find(config)
     ring, today = read_keys(path), read_clock().date()
@@ -92,7 +93,9 @@ def list_keys(
 
 @keys_app.command("retire")
 def retire_key(
-    key_id: str,
+    key_id: Annotated[
+        str, typer.Argument(metavar="KEY", help="Its letter, as `bounced keys list` shows it.")
+    ],
     leaked: Annotated[
         bool, typer.Option("--leaked", help="Delete it: nothing it ever signed is accepted.")
     ] = False,
@@ -105,15 +108,25 @@ def retire_key(
     """
     settings, path = _find(config)
     today = read_clock().date()
+    before = read_keys(path) if path.exists() else None
     ring = change_keys(path, lambda found: _end(path, found, key_id, None if leaked else today))
     _log(settings, "keys retire --leaked" if leaked else "keys retire", key_id)
     say(f"{path}: {key_id!r} {'is deleted' if leaked else 'signs no more'}")
     say(f"signing with key {ring.signing.key_id!r}")
+    if before is not None and _age(ring.signing) < _age(before.signing):
+        complain(
+            f"{ring.signing.key_id!r} is older than {key_id!r}: if you meant to end the older "
+            f"one, `bounced keys new`, then `bounced keys retire {ring.signing.key_id}`"
+        )
 
 
 def sign(
-    author: Annotated[str, typer.Option("--author", help="Who is told of a failure.")],
-    recipient: Annotated[list[str], typer.Option("--recipient", help="Repeat for several.")],
+    author: Annotated[
+        str, typer.Option("--author", metavar="ADDRESS", help="Who is told of a failure.")
+    ],
+    recipient: Annotated[
+        list[str], typer.Option("--recipient", metavar="ADDRESS", help="Repeat for several.")
+    ],
     reference: Annotated[str | None, typer.Option(help="The application's own id.")] = None,
     title: Annotated[str | None, typer.Option(help="What the author knows the mail by.")] = None,
     url: Annotated[str | None, typer.Option(help="Where the protocol is.")] = None,
@@ -162,9 +175,11 @@ def _add(path: Path, found: KeyRing | None, key: Key, *, as_next: bool) -> KeyRi
         if as_next:
             raise InputError(f"{path}: no key signs yet: `bounced keys new` first")
         return KeyRing((replace(key, key_id=FIRST_KEY_ID),))
-    if sum(other.active for other in found.keys) >= MAX_ACTIVE_KEYS:
+    active = [other for other in found.keys if other.active]
+    if len(active) >= MAX_ACTIVE_KEYS:
+        older = min(active, key=_age).key_id
         raise InputError(
-            f"{path}: two keys are active; end the older one first: `bounced keys retire ID`"
+            f"{path}: two keys are active; end the older one first: `bounced keys retire {older}`"
         )
     free = [key_id for key_id in KEY_IDS if found.find(key_id) is None]
     if not free:
@@ -195,12 +210,24 @@ def _describe(key: Key, ring: KeyRing, today: date, ttl: timedelta) -> dict[str,
     return {
         "key": key.key_id,
         "created_on": key.created_on.isoformat(),
-        "state": "active" if key.active else "retired",
-        "signing": key == ring.signing,
+        "state": _name_state(key, ring),
         "retired_on": key.retired_on and key.retired_on.isoformat(),
         "accepted_until": accepted_until and accepted_until.isoformat(),
         "deletable": accepted_until is not None and today > accepted_until,
     }
+
+
+def _name_state(key: Key, ring: KeyRing) -> str:
+    if not key.active:
+        return "retired"
+    if key == ring.signing:
+        return "signing"
+    return "next" if _age(key) > _age(ring.signing) else "previous"
+
+
+def _age(key: Key) -> tuple[date, str]:
+    """Return what sorts the older key first; of one day's keys, ids are given in their order."""
+    return key.created_on, key.key_id
 
 
 def _ask_about_new(settings: Settings, ledger: Ledger) -> None:

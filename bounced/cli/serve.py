@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import os
 import socket
-import stat
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -18,11 +17,11 @@ from bounced.cli.output import say
 from bounced.config import Settings, list_warnings
 from bounced.configfile import find_config_file
 from bounced.daemon import Daemon, read_clock
-from bounced.keyfile import find_keys_file, read_keys, read_secret
+from bounced.keyfile import describe_open_file, find_keys_file, read_keys, read_secret
 from bounced.ledger.engine import Ledger
 from bounced.ledger.lock import hold_database
 from bounced.listener.tls import load_tls
-from bounced.model import BouncedError
+from bounced.model import BouncedError, LedgerError
 from bounced.plan import load_rules, make_composer
 from bounced.web.tokens import read_tokens
 
@@ -90,7 +89,9 @@ def _check_database(settings: Settings) -> Iterator[str]:
 
 
 def _check_keys(settings: Settings) -> Iterator[str]:
-    path = find_keys_file(settings, Ledger(settings.database.url).file).absolute()
+    path = _find_keys(settings)
+    if path is None:
+        return
     if settings.return_path.keys_file is None and not path.exists():
         yield f"{path}: no file yet; made at the first start"
         return
@@ -98,6 +99,15 @@ def _check_keys(settings: Settings) -> Iterator[str]:
     _refuse_open_file(path)
     ids = ", ".join(key.key_id for key in ring.keys)
     yield f"{path}: {ids}; {ring.signing.key_id} signs"
+
+
+def _find_keys(settings: Settings) -> Path | None:
+    """Return the key file; None: beside a database that cannot be had, which its line says."""
+    try:
+        database_file = Ledger(settings.database.url).file
+    except LedgerError:
+        return settings.return_path.keys_file
+    return find_keys_file(settings, database_file).absolute()
 
 
 def _check_tls(settings: Settings) -> Iterator[str]:
@@ -127,14 +137,15 @@ def _check_tokens(settings: Settings) -> Iterator[str]:
 
 
 def _refuse_open_file(path: Path) -> None:
-    if path.stat().st_mode & stat.S_IRWXO:
-        raise BouncedError(f"{path}: everybody may read it; mend: chmod o= {path}")
+    if said := describe_open_file(path):
+        raise BouncedError(said)
 
 
 def _check_relay(settings: Settings) -> Iterator[str]:
     relay = settings.relay
     if relay.password_file is not None:
         read_secret(relay.password_file, "relay.password_file")
+        _refuse_open_file(relay.password_file)
     if not relay.host:
         return  # a warning of the settings says where notices go
     try:

@@ -3,7 +3,7 @@
 It imports nothing else of the daemon, and works as a copied folder.
 """
 
-from bounced.client.session import AsyncClient, Client
+from bounced.client.session import MAX_PER_CALL, AsyncClient, Client
 from bounced.client.wire import (
     ApiError,
     Case,
@@ -20,6 +20,7 @@ from bounced.client.wire import (
 )
 
 __all__ = [
+    "MAX_PER_CALL",
     "ApiError",
     "AsyncClient",
     "Case",

@@ -19,7 +19,7 @@ from bounced.client.wire import Call, EventPage, Send, SendRegistered, Standing,
 try:
     import httpx2
 except ImportError as missing:
-    raise ImportError("bounced.client needs httpx2: install bounced-daemon[client]") from missing
+    raise ImportError("bounced.client needs httpx2: pip install httpx2") from missing
 
 MAX_PER_CALL = 1000
 """How many sends, addresses or events the API takes or gives at once."""
@@ -190,6 +190,8 @@ def _make_options(base_url: str, token: str, timeout: float) -> dict[str, Any]:
     parts = urlsplit(base_url)
     if parts.scheme not in {"http", "https"} or not parts.netloc:
         raise ValueError(f"base_url {base_url!r}: write http://host:port or https://host")
+    if parts.path.rstrip("/").endswith("/v1"):
+        raise ValueError(f"base_url {base_url!r}: leave /v1 away, the client adds it")
     if not _TOKEN.fullmatch(token):
         raise ValueError("the token is empty or holds a space or line break")
     return {

@@ -34,6 +34,9 @@ class Send:
     language: str | None = None
     """"de" or "en"."""
 
+    def __post_init__(self) -> None:
+        _refuse_text(self.recipients)
+
 
 @dataclass(frozen=True, slots=True)
 class SendRegistered:
@@ -127,7 +130,7 @@ class ConflictError(ApiError):
 
 
 class InvalidError(ApiError):
-    """The request is not what the API takes (400, 404, 413, 415, 422); nothing was done."""
+    """The request is not what the API takes (400, 404, 410, 413, 415, 422); nothing was done."""
 
 
 class UnavailableError(ApiError):
@@ -171,6 +174,7 @@ def _write_send(send: Send) -> dict[str, Any]:
 
 def look_up(recipients: Iterable[str]) -> Call[list[Standing]]:
     """Ask how addresses stand."""
+    _refuse_text(recipients)
     return Call(
         "POST",
         "v1/recipients/lookup",
@@ -198,6 +202,12 @@ def _read_standing(entry: Mapping[str, Any]) -> Standing:
 
 def _read_time(text: str | None) -> datetime | None:
     return None if text is None else datetime.fromisoformat(text)
+
+
+def _refuse_text(recipients: Iterable[str]) -> None:
+    """Raise TypeError for one address where several belong: it would be taken letter by letter."""
+    if isinstance(recipients, str):
+        raise TypeError(f"recipients is one text, {recipients!r}: write [{recipients!r}]")
 
 
 def correct(recipient: str, author: str | None, new_recipient: str | None) -> Call[int]:
@@ -270,7 +280,7 @@ def _find_error(status: int) -> type[ApiError]:
             return UnauthorizedError
         case 409:
             return ConflictError
-        case 400 | 404 | 413 | 415 | 422:
+        case 400 | 404 | 410 | 413 | 415 | 422:
             return InvalidError
         case _ if status in _TRY_LATER:
             return UnavailableError

@@ -7,12 +7,12 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Row, and_, or_, select
+from sqlalchemy import ColumnElement, Connection, Row, and_, func, or_, select
 
 from bounced.ledger import rounds, sends
 from bounced.ledger.policy import PolicySettings
 from bounced.ledger.records import CaseState, clean_text
-from bounced.ledger.schema import cases
+from bounced.ledger.schema import cases, notices
 from bounced.ledger.strikes import NewId, lock_authors
 from bounced.model import Category, LedgerError, Send, recipient_key
 
@@ -35,7 +35,12 @@ class UnknownSendError(LedgerError):
 
 
 class NoticeUnderWayError(LedgerError):
-    """A notice of the case is on its way just now: in a minute it is settled."""
+    """A notice of the case is on its way, or waits for its next attempt."""
+
+    def __init__(self, until: datetime) -> None:
+        """Name the time before which it is not settled, unless its present attempt does it."""
+        super().__init__("a notice of this address is on its way just now")
+        self.until = until
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,8 +130,9 @@ def prove_delivery(
         before = cases.c.last_strike_at <= proof.registered_at
         spent = and_(spent, or_(cases.c.last_strike_at.is_(None), before))
     rows = _lock_cases(connection, recipient, author, spent)
-    if any(row.unsettled_notice is not None for row in rows):
-        raise NoticeUnderWayError("a notice of this address is on its way just now")
+    on_their_way = {row.unsettled_notice for row in rows} - {None}
+    if on_their_way:
+        raise NoticeUnderWayError(_find_claimed_until(connection, on_their_way) or now)
     begun = (
         rounds.reset(connection, row.case, now, why="delivered", settings=settings, new_id=new_id)
         for row in rows
@@ -153,6 +159,11 @@ def _find_send(connection: Connection, send: str, recipient: str) -> Send:
     if found is None or _find_key(recipient) not in map(_find_key, found.recipients):
         raise UnknownSendError("no such send to this recipient is registered")
     return found
+
+
+def _find_claimed_until(connection: Connection, ids: Iterable[str]) -> datetime | None:
+    query = select(func.max(notices.c.claimed_until)).where(notices.c.notice.in_(ids))
+    return connection.execute(query).scalar()
 
 
 def _find_key(address: str) -> str:

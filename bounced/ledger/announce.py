@@ -64,7 +64,7 @@ def _tell_counted(
     finding: Finding, recipients: Sequence[Counted | Ignored], keys: dict[str, str]
 ) -> Iterator[NewEvent]:
     for counted in recipients:
-        if isinstance(counted, Ignored) or not counted.is_new:
+        if isinstance(counted, Ignored) or not (counted.is_new or counted.was_case):
             continue
         strike = counted.strike
         ids = {"case": counted.case, "author": strike.author, "subject": strike.subject}
@@ -76,6 +76,7 @@ def _tell_counted(
             "category": strike.category.value,
             "reason": strike.reason.value,
             "strikes": counted.strikes,
+            "was_case": counted.was_case,
         }
         yield NewEvent(Event.STRIKE_COUNTED, ids | words | _name_mail(finding, keys))
 

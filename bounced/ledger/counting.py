@@ -42,6 +42,8 @@ class Counted:
     """False for a double, a retry, a report processed again."""
     new_round: int | None = None
     """Number of the round that this strike opens after a long quiet (`quiet_reset`)."""
+    was_case: str | None = None
+    """The case that it was in, if that is another one; it may be there no more."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,7 +80,14 @@ class StrikeCounter:
         else:
             case = known.case
         total = recount(self.connection, case, self.settings)
-        return Counted(strike, case, total, is_new=known is None, new_round=new_round)
+        return Counted(
+            strike,
+            case,
+            total,
+            is_new=known is None,
+            new_round=new_round,
+            was_case=known.case if known is not None and known.case != case else None,
+        )
 
     def take_back(self, was: Row[Any], instead: Strike | None) -> bool:
         """Let a strike go whose report, in its last word, says no longer that it counts.

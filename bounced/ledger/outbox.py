@@ -20,9 +20,16 @@ from bounced.ledger.records import clean_text
 from bounced.ledger.schema import event_counter, events, is_unnumbered
 from bounced.ledger.tally import upsert
 from bounced.logs import Event
+from bounced.model import LedgerError
 
 _NUMBERED_AT_ONCE = 10_000
 """So that a first reader after months locks no writer out."""
+PURGED_AT_ONCE = 5_000
+"""So that a purge does not either."""
+
+
+class AheadError(LedgerError):
+    """A reader has a position that was never given: it is of another ledger than this one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +65,7 @@ def read_events(ledger: Ledger, after: int, limit: int) -> tuple[list[PublishedE
     """Return up to `limit` events behind position `after`, and the position to go on from.
 
     0 is before all of them. What was purged is left out silently. No event: there was none when
-    asked, and the position is the same.
+    asked, and the position is the same. Raises AheadError, as where a backup has been restored.
     """
     if ledger.read(_has_unnumbered):
         ledger.write(number_events)
@@ -89,8 +96,13 @@ def number_events(connection: Connection) -> None:
 
 
 def purge_events(connection: Connection, before: datetime) -> int:
-    """Delete what happened before then, read or not; return how many. Positions are not reused."""
-    return connection.execute(delete(events).where(events.c.at < before)).rowcount
+    """Delete some of what happened before then, read or not; return how many, 0 at the end.
+
+    Positions are not reused.
+    """
+    some = select(events.c.id).where(events.c.at < before).order_by(events.c.at)
+    chosen = events.c.id.in_(some.limit(PURGED_AT_ONCE))
+    return connection.execute(delete(events).where(chosen)).rowcount
 
 
 def _has_unnumbered(connection: Connection) -> bool:
@@ -99,6 +111,9 @@ def _has_unnumbered(connection: Connection) -> bool:
 
 
 def _read_numbered(connection: Connection, after: int, limit: int) -> list[PublishedEvent]:
+    last = connection.execute(select(event_counter.c.last_position)).scalar() or 0
+    if after > last:
+        raise AheadError(f"position {after} was never given: {last} is the last one")
     rows = connection.execute(
         select(events).where(events.c.position > after).order_by(events.c.position).limit(limit)
     )

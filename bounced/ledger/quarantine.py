@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ipaddress
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -16,6 +15,7 @@ from bounced.ledger.reports import cut_by_size
 from bounced.ledger.schema import reports
 from bounced.model import TokenType
 from bounced.origin.admission import Door
+from bounced.origin.hosts import IPNetwork, is_in, name_host, parse_address
 from bounced.origin.token import Token
 
 ROW_BYTES = 1024
@@ -26,14 +26,11 @@ STEP_BYTES = 16 * 2**20
 """What one transaction deletes at most, but for its first report: intake waits meanwhile."""
 _PURGE_LOCK = 0x626F756E63656471
 """Advisory lock of PostgreSQL that lets one node purge; the letters `bouncedq`."""
-_NETWORK_BITS = 64
 
 _is_held = reports.c.state == ReportState.QUARANTINED.value
 _weight = reports.c.size + ROW_BYTES
 _NEWEST_FIRST = (reports.c.received_at.desc(), reports.c.report.desc())
 _place = tuple_(reports.c.received_at, reports.c.report)
-
-Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +47,7 @@ class Holding:
 class Chosen:
     """Which reports in quarantine are meant; None: whatever it is."""
 
-    client: Network | str | None = None
+    client: IPNetwork | str | None = None
     """All of a network, or what stands for a client without an address."""
     why: str | None = None
     since: datetime | None = None
@@ -61,8 +58,8 @@ class Chosen:
             return True
         if isinstance(self.client, str):
             return client == self.client
-        address = _parse_client(client)
-        return address is not None and address in self.client
+        address = parse_address(client or "")
+        return address is not None and is_in(address, [self.client])
 
 
 @dataclass(frozen=True, slots=True)
@@ -211,11 +208,9 @@ def weigh_networks(connection: Connection) -> dict[str, int]:
 
 
 def find_network(client: str | None) -> str:
-    """Return what counts as one host: an IPv4 address, an IPv6 /64 (RFC 6177 §2); total."""
-    address = _parse_client(client)
-    if isinstance(address, ipaddress.IPv6Address):
-        return str(ipaddress.ip_network((address, _NETWORK_BITS), strict=False))
-    return str(address or client or "")
+    """Return what counts as one host: that of an address, else the client's word; total."""
+    address = parse_address(client or "")
+    return name_host(address) if address else client or ""
 
 
 def share_out(weights: Mapping[str, int], excess: int) -> dict[str, int]:
@@ -255,14 +250,6 @@ def count_free_bytes(connection: Connection) -> int:
     """Return what a SQLite file holds of free pages: they are written before the file grows."""
     pages = connection.exec_driver_sql("PRAGMA freelist_count").scalar_one()
     return int(pages * connection.exec_driver_sql("PRAGMA page_size").scalar_one())
-
-
-def _parse_client(client: str | None) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:
-    try:
-        address = ipaddress.ip_address(client or "")
-    except ValueError:
-        return None
-    return getattr(address, "ipv4_mapped", None) or address
 
 
 def _may_purge(connection: Connection) -> bool:

@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 from itertools import accumulate
 from typing import Any
 
-from sqlalchemy import Connection, Row, func, insert, select, update
+from sqlalchemy import Connection, Row, insert, select, update
 
 from bounced.ledger.records import NewReport, ReportState
 from bounced.ledger.schema import report_contents, reports
@@ -139,9 +139,12 @@ def release_claims(connection: Connection) -> int:
 
 
 def postpone(connection: Connection, ids: Iterable[str], until: datetime) -> None:
-    """Let the reports wait until then: what they need was not to be had."""
+    """Let nobody claim the reports before then, as far as they are not processed yet."""
     connection.execute(
-        update(reports).where(reports.c.report.in_(list(ids))).values(claimed_until=until)
+        update(reports)
+        .where(reports.c.report.in_(list(ids)))
+        .where(reports.c.state == ReportState.STORED.value)
+        .values(claimed_until=until)
     )
 
 
@@ -183,11 +186,15 @@ def find_new(connection: Connection, ids: Sequence[str]) -> set[str]:
 
 def quarantine(
     connection: Connection, report: str, why: str, detail: str | None, now: datetime
-) -> None:
-    """Put away a report that could not be read; it stays visible and replayable."""
-    connection.execute(
+) -> bool:
+    """Put away a report that could not be read; it stays visible and replayable.
+
+    False: somebody else has processed it meanwhile, and what he found stands.
+    """
+    found = connection.execute(
         update(reports)
         .where(reports.c.report == report)
+        .where(reports.c.state == ReportState.STORED.value)
         .values(
             state=ReportState.QUARANTINED.value,
             trust=Trust.NONE.value,
@@ -198,6 +205,7 @@ def quarantine(
             processed_at=now,
         )
     )
+    return found.rowcount == 1
 
 
 def write_finding(connection: Connection, finding: Finding, processed_at: datetime | None) -> bool:
@@ -226,9 +234,3 @@ def write_finding(connection: Connection, finding: Finding, processed_at: dateti
     }
     chosen = reports.c.report == finding.arrival.report
     return connection.execute(update(reports).where(chosen).values(values)).rowcount == 1
-
-
-def count_by_state(connection: Connection) -> dict[str, int]:
-    """Return how many reports are in each state."""
-    rows = connection.execute(select(reports.c.state, func.count()).group_by(reports.c.state))
-    return {row[0]: row[1] for row in rows}

@@ -15,7 +15,7 @@ from bounced.ledger.policy import PolicySettings
 from bounced.ledger.records import CaseState, NoticeState
 from bounced.ledger.schema import cases, is_under_way, notices, slots, strikes
 from bounced.ledger.strikes import NewId, lock_authors, open_digests
-from bounced.ledger.tally import FRESH, recount
+from bounced.ledger.tally import FRESH, find_untold, recount
 from bounced.logs import Event
 
 
@@ -38,7 +38,12 @@ def leave_rehearsal(
             .where(strikes.c.notice.is_(None))
             .values(round=1)
         )
-        connection.execute(update(cases).where(cases.c.case == row.case).values(round=1, **FRESH))
+        # What was rehearsed reached nobody: no interval runs from it.
+        connection.execute(
+            update(cases)
+            .where(cases.c.case == row.case)
+            .values(round=1, last_notice_at=None, **FRESH)
+        )
         recount(connection, row.case, settings)
     open_digests(connection, authors, now, new_id)
     return len(rows)
@@ -55,9 +60,10 @@ def reset(
 ) -> Row[Any] | None:
     """Open a case's next round; None: no such case, or a notice of it is on its way.
 
-    `why` is that of `case_reset`.
+    Strikes that were still to be told of go along. `why` is that of `case_reset`.
     """
     _lock_author_of(connection, case)
+    before = connection.execute(select(cases).where(cases.c.case == case)).one_or_none()
     row = connection.execute(
         update(cases)
         .where(cases.c.case == case)
@@ -65,7 +71,10 @@ def reset(
         .values(round=cases.c.round + 1, **FRESH)
         .returning(cases.c.case, cases.c.author, cases.c.subject, cases.c.round)
     ).one_or_none()
-    if row is not None:
+    if row is not None and before is not None:
+        # Of one that is used up or closed nothing more was to be told.
+        if before.state == CaseState.OPEN.value:
+            connection.execute(update(strikes).where(find_untold(before)).values(round=row.round))
         recount(connection, case, settings)
         open_digests(connection, {row.author}, now, new_id)
         told = NewEvent(Event.CASE_RESET, {**row._mapping, "why": why})  # noqa: SLF001 - public in SQLAlchemy

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Connection, Insert, insert, select
+from sqlalchemy import Connection, Insert, insert, select, update
 
 from bounced.ledger.records import clean_text
 from bounced.ledger.schema import send_recipients, sends
@@ -68,6 +68,11 @@ def register_all(connection: Connection, asked: Sequence[KeyedSend]) -> list[Key
     known |= find(connection, {row.send for row in stored.values()} - known.keys())
     rows = [stored[clean_text(item.key)] for item in asked]
     return [KeyedSend(row.key, row.digest, known[row.send], row.return_path) for row in rows]
+
+
+def renew(connection: Connection, send: str, return_path: str) -> None:
+    """Give a send another return path, which is answered from now on."""
+    connection.execute(update(sends).where(sends.c.send == send).values(return_path=return_path))
 
 
 def find(connection: Connection, ids: Iterable[str]) -> dict[str, Send]:

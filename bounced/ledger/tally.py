@@ -32,10 +32,12 @@ from bounced.model import Category
 FRESH = {
     "state": CaseState.OPEN.value,
     "notices": 0,
-    "last_notice_at": None,
     "closed_at": None,
 }
-"""How a case begins a round; `recount` finds the rest."""
+"""How a case begins a round; `recount` finds the rest.
+
+The interval runs on from the last notice, whatever its round.
+"""
 
 
 def open_case(

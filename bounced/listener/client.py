@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-import ipaddress
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-IPAddress = ipaddress.IPv4Address | ipaddress.IPv6Address
-IPNetwork = ipaddress.IPv4Network | ipaddress.IPv6Network
-
-IPV6_PREFIX = 64
-"""Bits of an IPv6 address that make one client: what a single site is given."""
+from bounced.origin.hosts import (
+    LOCAL_CLIENT,
+    IPAddress,
+    IPNetwork,
+    is_in,
+    name_host,
+    parse_address,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,7 +27,7 @@ class Client:
 
     def __str__(self) -> str:
         if self.local:
-            return "local"
+            return LOCAL_CLIENT
         return str(self.address or "unknown")
 
     @property
@@ -36,9 +38,7 @@ class Client:
     @property
     def group(self) -> str:
         """Return the name under which this client is counted together with its neighbours."""
-        if isinstance(self.address, ipaddress.IPv6Address):
-            return str(ipaddress.ip_network((self.address, IPV6_PREFIX), strict=False))
-        return str(self)
+        return name_host(self.address) if self.address else str(self)
 
 
 UNKNOWN = Client(None, own_relay=False)
@@ -49,15 +49,7 @@ LOCAL = Client(None, own_relay=True, local=True)
 def find_client(peername: object, own_relays: Iterable[IPNetwork]) -> Client:
     """Read the address of a socket's peer, as asyncio's `peername` gives it; total."""
     host = peername[0] if isinstance(peername, tuple) and peername else ""
-    try:
-        address = ipaddress.ip_address(str(host).partition("%")[0])
-    except ValueError:
+    address = parse_address(str(host).partition("%")[0])
+    if address is None:
         return UNKNOWN
-    if isinstance(address, ipaddress.IPv6Address) and address.ipv4_mapped:
-        address = address.ipv4_mapped
     return Client(address, own_relay=is_in(address, own_relays))
-
-
-def is_in(address: IPAddress | None, networks: Iterable[IPNetwork]) -> bool:
-    """Tell whether an address lies in one of the networks."""
-    return address is not None and any(address in network for network in networks)

@@ -18,7 +18,7 @@ from aiosmtpd.smtp import ALLOWED_BEFORE_STARTTLS, SMTP, TLSSetupException
 
 from bounced.config import SmtpSettings
 from bounced.listener import replies
-from bounced.listener.client import LOCAL, Client, find_client, is_in
+from bounced.listener.client import LOCAL, Client, find_client
 from bounced.listener.command_line import Command, CommandReader
 from bounced.listener.intake import Intake, log_failure
 from bounced.listener.proxy import read_proxied_client

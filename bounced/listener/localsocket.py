@@ -27,15 +27,15 @@ class LocalSocket:
 
 
 def open_local_socket(file: Path) -> LocalSocket:
-    """Bind to `file`, which nobody else listens on; raises OSError that names it."""
+    """Bind to `file`, which nobody else listens on; raises OSError."""
     sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
     try:
         _remove_stale(file)
         sock.bind(str(file))
         file.chmod(MODE)  # before anybody can connect: it does not listen yet
-    except OSError as error:
+    except OSError:
         sock.close()
-        raise OSError(error.errno, f"unix:{file}: {os.strerror(error.errno or 0)}") from None
+        raise
     return LocalSocket(sock, file)
 
 
@@ -47,9 +47,12 @@ def _remove_stale(file: Path) -> None:
     except FileNotFoundError:
         return
     with contextlib.closing(socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)) as probe:
+        probe.setblocking(False)  # or a listener whose backlog is full would keep us here
         try:
             probe.connect(str(file))
         except ConnectionRefusedError:
             file.unlink()
             return
+        except BlockingIOError:
+            pass
     raise OSError(errno.EADDRINUSE, os.strerror(errno.EADDRINUSE))

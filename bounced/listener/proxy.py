@@ -10,7 +10,8 @@ from collections.abc import Iterable
 
 from aiosmtpd.proxy_protocol import AF, PROTO, V2_CMD, ProxyData, get_proxy
 
-from bounced.listener.client import UNKNOWN, Client, IPNetwork, find_client
+from bounced.listener.client import UNKNOWN, Client, find_client
+from bounced.origin.hosts import IPNetwork
 
 
 async def read_proxied_client(

@@ -49,7 +49,8 @@ class Listener:
         self._intake = Intake(admission, store, clock, new_id)
         self._gate = ConnectionGate(settings)
         self._house: House | None = None
-        self._smtp, self._lmtp = _Door(SmtpSession), _Door(LmtpSession)
+        self._smtp = _Door(SmtpSession, "smtp.listen")
+        self._lmtp = _Door(LmtpSession, "smtp.lmtp_listen")
         self._files: list[LocalSocket] = []
 
     @property
@@ -66,10 +67,10 @@ class Listener:
         """Listen on every address, or on none.
 
         `sockets`, under `smtp` and `lmtp`, listen already and stand in for the configured
-        addresses of their kind. Raises OSError where an address cannot be had, ConfigError where
-        the certificate cannot be used.
+        addresses of their kind. Raises OSError, whose text names key and address, where one cannot
+        be had, ConfigError where the certificate cannot be used.
         """
-        await self.apply(self._settings)
+        self.take(await self.prepare(self._settings))
         given = sockets or {}
         settings = self._settings
         try:
@@ -79,15 +80,19 @@ class Listener:
             self._close_servers()
             raise
 
-    async def apply(self, settings: SmtpSettings) -> None:
-        """Use other settings for connections from now on; the addresses stay what they are.
+    async def prepare(self, settings: SmtpSettings) -> House:
+        """Return what connections by these settings share, for `take`; changes nothing.
 
-        Raises ConfigError where the certificate cannot be used; the old settings stay then.
+        Raises ConfigError where the certificate cannot be used.
         """
         tls = load_tls(settings)
         hostname = settings.hostname or await asyncio.to_thread(socket.getfqdn)
-        self._gate.settings = settings
-        self._house = House(settings, hostname, tls, self._intake, self._gate)
+        return House(settings, hostname, tls, self._intake, self._gate)
+
+    def take(self, house: House) -> None:
+        """Use it for connections from now on; the addresses stay what they are."""
+        self._gate.settings = house.settings
+        self._house = house
 
     def reload_certificate(self) -> None:
         """Read the certificate anew, for connections from now on; those that are open go on.
@@ -122,7 +127,10 @@ class Listener:
         for sock in given:
             await self._serve(door, sock)
         for address in () if given else addresses:
-            await self._listen(door, address)
+            try:
+                await self._listen(door, address)
+            except OSError as error:
+                raise OSError(error.errno, f"{door.key}: {address}: {_explain(error)}") from None
 
     async def _listen(self, door: _Door, address: str) -> None:
         path = parse_socket_path(address)
@@ -164,10 +172,19 @@ class _Door:
     """What is spoken on some sockets, and who accepts on them."""
 
     session: type[Connection]
+    key: str
+    """Of the configuration, where its addresses stand."""
     servers: list[asyncio.Server] = field(default_factory=list)
 
     def list_addresses(self) -> list[str]:
         return [_name_address(sock) for server in self.servers for sock in server.sockets]
+
+
+def _explain(error: OSError) -> str:
+    """Say what keeps us from listening, without what asyncio puts around it."""
+    if error.errno is None or isinstance(error, socket.gaierror):
+        return error.strerror or str(error)
+    return os.strerror(error.errno)
 
 
 def _name_address(sock: socket.socket) -> str:

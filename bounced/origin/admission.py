@@ -20,7 +20,13 @@ class Door(StrEnum):
     MAILBOX = "mailbox"
     OPS = "ops"
     UNKNOWN_LOCAL_PART = "unknown-local-part"
-    """From an own relay only; ends in quarantine."""
+    """From an own relay only, as the others with a token that does not open: for quarantine."""
+    TOKEN_MALFORMED = "token-malformed"  # noqa: S105 - words, not secrets
+    TOKEN_UNKNOWN_KEY = "token-unknown-key"  # noqa: S105
+    TOKEN_FORGED = "token-forged"  # noqa: S105
+    TOKEN_EXPIRED = "token-expired"  # noqa: S105
+    TOKEN_FROM_THE_FUTURE = "token-from-the-future"  # noqa: S105
+    TOKEN_RETIRED_KEY = "token-retired-key"  # noqa: S105
     INGEST = "ingest"
     """Read from a file: judged as if an own relay had delivered it."""
 
@@ -107,7 +113,7 @@ def judge_recipient(
     if isinstance(found, Token):
         return Accepted(Door.TOKEN, found)
     if from_own_relay:
-        return Accepted(Door.UNKNOWN_LOCAL_PART)
+        return Accepted(Door.UNKNOWN_LOCAL_PART if found is None else Door(f"token-{found}"))
     return Refusal.UNKNOWN_MAILBOX if found is None else Refusal(f"token-{found}")
 
 

@@ -9,13 +9,11 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
-from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address
 
 from bounced.model import Report
+from bounced.origin.hosts import IPAddress, IPNetwork, is_in, parse_address
 from bounced.origin.why import Why
 
-IPAddress = IPv4Address | IPv6Address
-IPNetwork = IPv4Network | IPv6Network
 Clients = tuple[IPAddress, ...]
 
 MAX_HOPS = 100
@@ -73,7 +71,10 @@ class _Trace:
 _REPORT = _Trace(Why.RECEIVED_FROM_OUTSIDE, "Received field")
 _RETURNED = _Trace(Why.RETURNED_FROM_OUTSIDE, "the bounced mail's Received field")
 _NOT_OWN = "is not in smtp.own_relays: add it there if it is a host of yours"
-_INSIDE = "the report stands inside another mail: release it if you trust who passed it on"
+_INSIDE = (
+    "no mail server's own hand shows: another mail attaches or quotes the report;"
+    " release it if you trust who passed it on"
+)
 _RELEASE = "release the report if only hosts of yours had it"
 
 
@@ -99,11 +100,11 @@ def find_relay_doubt(
     None proves it (DESIGN §5.4). `client` is the host that delivered the report; None takes the
     delivery itself for an own relay's, as for a file.
     """
-    if client is not None and not is_own(client, own_relays):
+    if client is not None and not is_in(client, own_relays):
         return RelayDoubt(Why.CLIENT_NOT_OWN, f"the delivering host {client} {_NOT_OWN}")
     doubt = _find_foreign(_REPORT, report.received, own_relays)
     if doubt is None and report.passed_on:
-        # A robot of ours that answers or forwards attaches what any stranger wrote.
+        # A robot of ours that answers or forwards attaches and quotes what any stranger wrote.
         return RelayDoubt(Why.PASSED_ON, _INSIDE)
     if doubt is None and report.returned is not None:
         doubt = _find_foreign(_RETURNED, report.returned.received, own_relays)
@@ -130,22 +131,6 @@ def read_clients(field: str) -> Clients | None:
     return () if _is_local(stamp) else _read_addresses(stamp)
 
 
-def parse_address(text: str) -> IPAddress | None:
-    """Parse an IP address, also behind `IPv6:`; IPv4 mapped into IPv6 comes out as IPv4."""
-    bare = text[5:] if text[:5].lower() == "ipv6:" else text
-    try:
-        address = ip_address(bare)
-    except ValueError:
-        return None
-    mapped = address.ipv4_mapped if isinstance(address, IPv6Address) else None
-    return mapped or address
-
-
-def is_own(address: IPAddress, own_relays: Sequence[IPNetwork]) -> bool:
-    """Tell whether an address lies in one of the networks."""
-    return any(address in network for network in own_relays)
-
-
 def _find_foreign(
     trace: _Trace, received: Sequence[str], own_relays: Sequence[IPNetwork]
 ) -> RelayDoubt | None:
@@ -165,7 +150,7 @@ def _find_foreign(
             detail = f"{trace.field} {number} tells its client in no known form: {quoted!r}"
             return RelayDoubt(Why.RECEIVED_UNREADABLE, f"{detail}; {_RELEASE}")
         for client in clients:
-            if not is_own(client, own_relays):
+            if not is_in(client, own_relays):
                 detail = f"{client} in {trace.field} {number} {_NOT_OWN}"
                 return RelayDoubt(trace.why, detail)
     return None

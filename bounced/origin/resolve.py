@@ -17,15 +17,43 @@ from bounced.model import (
     split_address,
 )
 from bounced.origin.admission import Door
-from bounced.origin.received import IPNetwork, RelayDoubt, find_relay_doubt, parse_address
+from bounced.origin.hosts import LOCAL_CLIENT, IPNetwork, parse_address
+from bounced.origin.received import RelayDoubt, find_relay_doubt
 from bounced.origin.why import Why
 
 # What ops read: plain words for what was missing, then the key or command that is about it.
 _TO_OPS = "written to postmaster or abuse: for you to read, `bounced reports raw` prints it"
-_NO_MAILBOX = (
-    "the local part is neither a valid token nor a mailbox of ours:"
-    " add it to return_path.mailboxes if your mail has it as its return path"
-)
+_NOT_OPENED = {
+    Door.UNKNOWN_LOCAL_PART: (
+        "the local part is neither a signed return path nor a mailbox of ours:"
+        " add it to return_path.mailboxes if your mail has it as its return path"
+    ),
+    Door.TOKEN_MALFORMED: (
+        "the return path was altered on its way, or is none of ours: release the report if it"
+        " is one of yours"
+    ),
+    Door.TOKEN_UNKNOWN_KEY: (
+        "the signing key of this return path is not known here: `bounced keys list` shows those"
+        " that are; add its line to the key file, then release the report"
+    ),
+    Door.TOKEN_FORGED: (
+        "this return path was not signed by us, or was altered on its way: where several hosts"
+        " sign, let all have the same key file; release the report if it is one of yours"
+    ),
+    Door.TOKEN_EXPIRED: (
+        "this return path had expired: raise return_path.ttl if bounces come so late; release"
+        " the report if it is one of yours"
+    ),
+    Door.TOKEN_FROM_THE_FUTURE: (
+        "this return path is dated in the future: set the clocks here and where it was signed,"
+        " then release the report"
+    ),
+    Door.TOKEN_RETIRED_KEY: (
+        "this return path was signed after its key was retired: give the host that signs the"
+        " newer key; release the report if it is one of yours"
+    ),
+}
+"""What does not open, from an own relay."""
 _UNSIGNED = (
     'smtp.trust = "signed" takes signed return paths only:'
     ' register your sends, or set "signed-or-relay"'
@@ -50,9 +78,6 @@ class TrustMode(StrEnum):
     SIGNED = "signed"
     ANY = "any"
 
-
-LOCAL_CLIENT = "local"
-"""The client of a local socket: whom its file's permissions let in speaks for our own host."""
 
 _OWN_MAIL = {TokenType.NOTICE: Why.NOTICE_BOUNCED, TokenType.PROBE: Why.PROBE}
 """Types of tokens that no author's mail carries (DESIGN §5.6)."""
@@ -131,8 +156,8 @@ def _find_doubt(report: Report, arrival: Arrival, settings: OriginSettings) -> R
     """Find what speaks against believing the report without a registered send."""
     if arrival.door is Door.OPS:
         return RelayDoubt(Why.OPS_MAILBOX, _TO_OPS)
-    if arrival.door is Door.UNKNOWN_LOCAL_PART:
-        return RelayDoubt(Why.UNKNOWN_LOCAL_PART, _NO_MAILBOX)
+    if arrival.door in _NOT_OPENED:
+        return RelayDoubt(Why.UNKNOWN_LOCAL_PART, _NOT_OPENED[arrival.door])
     if settings.trust is TrustMode.SIGNED and arrival.token_type is None:
         return RelayDoubt(Why.UNSIGNED, _UNSIGNED)
     client = parse_address(arrival.client or "")

@@ -17,7 +17,7 @@ class Why(StrEnum):
     RECEIVED_UNREADABLE = "received-unreadable"
     """A Received field does not tell in any known form who the client was."""
     PASSED_ON = "passed-on"
-    """Unsigned, and it stands inside another message."""
+    """Unsigned, and it stands inside or in the text of another message."""
     UNSIGNED = "unsigned"
     """`trust = "signed"`, and the return path carries no signature."""
     UNKNOWN_LOCAL_PART = "unknown-local-part"

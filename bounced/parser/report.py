@@ -42,7 +42,7 @@ from bounced.parser.returned import (
     find_returned_parts,
     read_returned,
 )
-from bounced.parser.signs import is_bounce, is_from_system, is_sent_to_many
+from bounced.parser.signs import is_bounce, is_first_hand, is_from_system, is_sent_to_many
 from bounced.parser.text import join_spaces
 from bounced.parser.wrapping import is_refused_elsewhere
 
@@ -50,6 +50,7 @@ __all__ = ["HeaderNames", "read_report"]
 
 _DEFAULT_NAMES = HeaderNames()
 _NO_FIELDS = Fields()
+_BOUNCES = frozenset({Kind.DELIVERY_STATUS, Kind.FREEFORM})
 _MAX_RECEIVED = 2_000
 _RECEIVED_ID = re.compile(r"\bby ([\w.-]{1,255})[^;]{0,400}?\bid ([\w.-]{3,80})")
 
@@ -63,6 +64,8 @@ class _Finding:
     about_message: Fields = _NO_FIELDS
     reporting_mta: str | None = None
     notes: tuple[str, ...] = ()
+    in_part: bool = False
+    """It stands in a part of its own with the type that RFC 6522 gives it."""
 
 
 def read_report(raw: bytes, names: HeaderNames = _DEFAULT_NAMES) -> Report:
@@ -91,7 +94,7 @@ def _read_inner(message: Message, report: Report, names: HeaderNames) -> Report 
             return told
     inner = find_forwarded(message) if passed_on else None
     told = _read_whole(inner, names) if inner else None
-    bounced = told and told.kind in {Kind.FREEFORM, Kind.DELIVERY_STATUS} and _names_anyone(told)
+    bounced = told and told.kind in _BOUNCES and _names_anyone(told)
     return told if bounced else None
 
 
@@ -139,12 +142,19 @@ def _build(message: Message, finding: _Finding, returned: ReturnedMessage | None
         envelope_id=envelope_id.strip() or None if envelope_id else None,
         arrived_at=parse_date(about.first("arrival-date")),
         message_id=parse_message_id(message_id) if message_id else None,
+        passed_on=finding.kind in _BOUNCES and not _is_first_hand(message, finding),
         subject=message.subject() or None,
         dated_at=parse_date(fields.first("date")),
         received=tuple(join_spaces(value) for value in fields.every("received")),
         returned=returned,
         notes=message.notes + finding.notes,
     )
+
+
+def _is_first_hand(message: Message, finding: _Finding) -> bool:
+    # Own relays write the fields of RFC 3464 into a part, never into a text.
+    may_be = finding.in_part or finding.kind is Kind.FREEFORM
+    return may_be and is_first_hand(message, in_part=finding.in_part)
 
 
 def _decide(
@@ -188,7 +198,13 @@ def _read_delivery_status(
     if not recipients:
         recipients = read_nameless(status, texts)
         notes = (*notes, "the delivery status names no recipient")
-    return _Finding(Kind.DELIVERY_STATUS, recipients, status.about_message, notes=notes)
+    return _Finding(
+        Kind.DELIVERY_STATUS,
+        recipients,
+        status.about_message,
+        notes=notes,
+        in_part=not status.around,
+    )
 
 
 def _read_disposition(
@@ -207,7 +223,7 @@ def _read_disposition(
         smtp_code=replies[0].smtp_code if replies else None,
         replies=replies,
     )
-    return _Finding(Kind.FREEFORM, (facts,))
+    return _Finding(Kind.FREEFORM, (facts,), in_part=True)
 
 
 def _find_notification(texts: Sequence[HumanText]) -> Notification | None:

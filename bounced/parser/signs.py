@@ -27,6 +27,12 @@ _ANSWER = re.compile(
     r"\s*(?:re|aw|sv|antw?|odp|rif|r|res|ynt|回复|答复|ответ)\s{0,3}[:\uff1a]", re.IGNORECASE
 )
 _FORWARD = re.compile(r"\s*(?:fwd?|wg|tr|rv|i|doorst|pd|enc|转发)\s{0,3}[:\uff1a]", re.IGNORECASE)
+# The whole field, since a robot may put a stranger's name before its own address. Actually,
+# Postfix 2 writes the name behind the address, DragonFly's dma no address at all: `<>`.
+_SYSTEM = r"(?:mailer-daemon|postmaster)(?:@[\w.-]{0,255})?"
+_MADE_BY_SYSTEM = re.compile(
+    rf"{_SYSTEM}(?:[ \t]+\([^()]*\))?|[^<>]*<(?:{_SYSTEM})?>", re.IGNORECASE
+)
 _ROBOT = re.compile(r"bounce|daemon", re.IGNORECASE)
 
 
@@ -53,7 +59,7 @@ def is_bounce(message: Message, texts: Sequence[HumanText], *, answered: bool) -
     if is_from_system(message):
         # An automatic reply has the null path, too (RFC 3834 §3.3), and answers under our title.
         return (says or titled) and (titled or not is_answer(message))
-    return says and titled and _is_first_hand(message) and _is_made_by_program(message)
+    return says and titled and _answers_nobody(message) and _is_made_by_program(message)
 
 
 def join_words(texts: Sequence[HumanText]) -> str:
@@ -88,12 +94,31 @@ def has_forward_title(message: Message) -> bool:
 
 def is_sent_to_many(message: Message) -> bool:
     """Tell whether it is a newsletter or a list's mail, which no mail system wrote."""
-    marked = "list-unsubscribe" in message.fields or "list-id" in message.fields
     named = DAEMON.search(decode_words(message.fields.first("from") or "")) is not None
-    return marked and not named and not is_from_system(message)
+    return _is_on_list(message) and not named and not is_from_system(message)
 
 
-def _is_first_hand(message: Message) -> bool:
+def _is_on_list(message: Message) -> bool:
+    return "list-unsubscribe" in message.fields or "list-id" in message.fields
+
+
+def is_first_hand(message: Message, *, in_part: bool) -> bool:
+    """Tell whether a mail system made this bounce itself; total.
+
+    Robots answer, file and hand out what any stranger wrote: they quote it as text or attach its
+    parts, and may write the stranger's name into From, but not his address.
+    `in_part` tells that the report stands in a part of its type, not in a text.
+    """
+    if _is_on_list(message):
+        return False
+    if in_part and message.content_type == "multipart/report":
+        return True
+    # Actually, OpenSMTPD's reports are multipart/mixed.
+    sender = (message.fields.first("from") or "").strip()
+    return not is_answer(message) and _MADE_BY_SYSTEM.fullmatch(sender) is not None
+
+
+def _answers_nobody(message: Message) -> bool:
     """Tell whether nobody answers or forwards a bounce here."""
     forwarded = has_forward_title(message) or "user-agent" in message.fields
     return not forwarded and not is_answer(message)

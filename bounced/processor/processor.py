@@ -25,12 +25,13 @@ from bounced.origin.resolve import Arrival, OriginSettings, resolve_origin, spea
 from bounced.parser.cluster import Cluster, find_cluster
 from bounced.processor import events
 from bounced.processor.pool import ParserPool
-from bounced.processor.worker import Parsed, Unread
+from bounced.processor.worker import Parsed, Result, Unread
 
 CLAIM = 200
 """Reports in one claim, and in the transaction that records them."""
 CLAIM_BYTES = 64 * 2**20
 LEASE = timedelta(minutes=10)
+"""How long a claim holds; it is renewed while its messages are read."""
 REFUSED = "ledger-refused"
 """The `why` of a report that was read but cannot be judged or recorded."""
 
@@ -56,12 +57,14 @@ class Processor:
         *,
         clock: Callable[[], datetime],
         new_id: Callable[[], str],
+        lease: timedelta = LEASE,
     ) -> None:
         self.pool = pool
         self.settings = settings
         self._writer = writer
         self._clock = clock
         self._new_id = new_id
+        self._lease = lease
         self._waiting = asyncio.Event()
         self._stopping = False
         self._under_way: list[str] = []
@@ -101,7 +104,7 @@ class Processor:
         def take(connection: Connection) -> list[StoredReport]:
             if left:
                 reports.postpone(connection, left, now)
-            return reports.claim(connection, now, LEASE, CLAIM, CLAIM_BYTES)
+            return reports.claim(connection, now, self._lease, CLAIM, CLAIM_BYTES)
 
         batch = await self._writer.run(take)
         self._under_way = [stored.arrival.report for stored in batch]
@@ -109,17 +112,30 @@ class Processor:
 
     async def _process(self, batch: Sequence[StoredReport]) -> None:
         """Process one batch; raises what concerns all of it: the database, the parser pool."""
-        pool, settings = self.pool, self.settings
-        results = await pool.parse([stored.arrival.delivered for stored in batch])
+        settings = self.settings
+        results = await self._parse(batch)
         known = await self._find_sends(batch)
         read: list[_Read] = []
         for stored, result in zip(batch, results, strict=True):
             if isinstance(result, Unread):
-                await self._quarantine(stored, result.why.value, result.detail)
-                events.log_unreadable(stored.arrival, result)
+                if await self._quarantine(stored, result.why.value, result.detail):
+                    events.log_unreadable(stored.arrival, result)
             else:
                 read.append((stored, result, known.get(stored.arrival.token_id or "")))
         await self._conclude(read, settings)
+
+    async def _parse(self, batch: Sequence[StoredReport]) -> list[Result]:
+        """Read the messages; slow ones may together take longer than the claim holds."""
+        ids = [stored.arrival.report for stored in batch]
+        messages = [stored.arrival.delivered for stored in batch]
+        reading = asyncio.ensure_future(self.pool.parse(messages))
+        try:
+            while not (await asyncio.wait([reading], timeout=self._lease.total_seconds() / 2))[0]:
+                until = self._clock() + self._lease
+                await self._writer.run(lambda c, until=until: reports.postpone(c, ids, until))  # type: ignore[misc] # a lambda has no annotations
+            return reading.result()
+        finally:
+            reading.cancel()
 
     async def _find_sends(self, batch: Sequence[StoredReport]) -> dict[str, Send]:
         ids = {
@@ -146,8 +162,8 @@ class Processor:
                 return
             stored = read[0][0]
             detail = events.describe_refusal(error)
-            await self._quarantine(stored, REFUSED, detail)
-            events.log_refused(stored.arrival, REFUSED, detail, error)
+            if await self._quarantine(stored, REFUSED, detail):
+                events.log_refused(stored.arrival, REFUSED, detail, error)
         else:
             events.log_recorded(outcomes, opened)
 
@@ -162,9 +178,9 @@ class Processor:
             )
         )
 
-    async def _quarantine(self, stored: StoredReport, why: str, detail: str | None) -> None:
+    async def _quarantine(self, stored: StoredReport, why: str, detail: str | None) -> bool:
         now, report = self._clock(), stored.arrival.report
-        await self._writer.run(
+        return await self._writer.run(
             lambda connection: reports.quarantine(connection, report, why, detail, now)
         )
 

@@ -26,6 +26,7 @@ SLACK = 10
 """A purge by size goes a tenth below the limit, so that under a flood not every look purges."""
 RESERVE_SHARE = 8
 """Which part of the free space is kept back for the purge itself: 32 MiB by default."""
+DISK_CHECK = "disk-space"
 
 
 def find_free_space(folder: Path) -> int:
@@ -50,6 +51,7 @@ class Housekeeper:
         self._find_free = find_free
         self._reserve = Reserve(ledger.file) if ledger.file else None
         self._counted_on: date | None = None
+        self._disk_is_low = False
 
     async def look(self, now: datetime) -> None:
         """Delete what is too old or too much; count once a day, and at the first look."""
@@ -127,10 +129,26 @@ class Housekeeper:
                 break
         if on_disk > 2 * kept:
             await asyncio.to_thread(reserve.keep, kept)
+        self._tell_disk(folder, lack)
         return purged
 
+    def _tell_disk(self, folder: Path, lack: int) -> None:
+        """Tell once that space lacks which no purge can give, and once that it is there again."""
+        if (lack > 0) == self._disk_is_low:
+            return
+        self._disk_is_low = lack > 0
+        wanted = self.settings.min_free_space
+        detail = f"{folder}: bytes free: {wanted - lack}, retention.min_free_space: {wanted}"
+        if self._disk_is_low:
+            emit(Event.SELF_CHECK_FAILED, check=DISK_CHECK, why="low", detail=detail)
+        else:
+            emit(Event.SELF_CHECK_PASSED, check=DISK_CHECK, detail=detail)
+
     async def _purge_events(self, before: datetime) -> None:
-        count = await self._writer.run(lambda connection: outbox.purge_events(connection, before))
+        """Delete old events, in steps between which other work is done."""
+        count = 0
+        while step := await self._writer.run(lambda c: outbox.purge_events(c, before)):
+            count += step
         if count:
             emit(Event.RETENTION_PURGED, what="events", count=count, why="age")
 

@@ -6,13 +6,13 @@ import re
 
 from starlette.datastructures import QueryParams
 
-from bounced.ledger.outbox import read_events
+from bounced.ledger.outbox import AheadError, read_events
 from bounced.web.api import Api
 from bounced.web.problem import Fault, Problem
 from bounced.web.schema import DEFAULT_EVENTS, MAX_EVENTS, EventAnswer, EventsAnswer
 
 CURSOR_PATTERN = "^[0-7][0-9a-f]{15}$"
-"""A position of 63 bits; every text of this form is a cursor, also of what is not there yet."""
+"""A position of 63 bits; every text of this form is a cursor."""
 _CURSOR = re.compile(CURSOR_PATTERN.strip("^$"))
 _LIMIT = re.compile(f"[1-9][0-9]{{0,{len(str(MAX_EVENTS)) - 1}}}")
 
@@ -20,7 +20,13 @@ _LIMIT = re.compile(f"[1-9][0-9]{{0,{len(str(MAX_EVENTS)) - 1}}}")
 async def list_events(api: Api, query: QueryParams, _caller: str) -> EventsAnswer:
     """Return the events behind the cursor; `next` stays the same while there is nothing new."""
     after, limit = _parse_query(query)
-    found, last = await api.read(lambda ledger: read_events(ledger, after, limit))
+    try:
+        found, last = await api.read(lambda ledger: read_events(ledger, after, limit))
+    except AheadError:
+        fault = Fault("ahead of what was ever given out: begin again without it", "after")
+        raise Problem(
+            410, "the cursor is of another ledger; was a backup restored?", [fault]
+        ) from None
     return EventsAnswer(
         events=[
             EventAnswer(

@@ -101,7 +101,9 @@ def _describe_events() -> dict[str, Any]:
             },
         ],
         "responses": {"200": _describe_answer(schema.EventsAnswer.__name__, _NEXT)}
-        | _describe_refusals(_REFUSED),
+        | _describe_refusals(
+            {**_REFUSED, 410: "The cursor was never given out, as after a restore: begin again."}
+        ),
     }
 
 

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from datetime import timedelta
 from http import HTTPStatus
 
 from starlette.responses import Response
 
 MEDIA_TYPE = "application/problem+json"
 RETRY_AFTER_S = 5
-"""When to ask again while the database is lost or a notice is under way."""
+"""When to ask again while the database is lost; the least for whatever will do later."""
+MAX_RETRY_AFTER_S = 3600
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +60,7 @@ class Problem(Exception):  # noqa: N818 - RFC 9457's word
         return Response(json.dumps(body), self.status, self.headers, MEDIA_TYPE)
 
 
-def make_unavailable(detail: str) -> Problem:
-    """Return the refusal of what will do in a moment: 503 with Retry-After (RFC 9110 §10.2.3)."""
-    return Problem(503, detail, headers={"Retry-After": str(RETRY_AFTER_S)})
+def make_unavailable(detail: str, retry_after: timedelta = timedelta(0)) -> Problem:
+    """Return the refusal of what will do later: 503 with Retry-After (RFC 9110 §10.2.3)."""
+    seconds = min(max(math.ceil(retry_after.total_seconds()), RETRY_AFTER_S), MAX_RETRY_AFTER_S)
+    return Problem(503, detail, headers={"Retry-After": str(seconds)})

@@ -78,8 +78,10 @@ async def prove_delivery(api: Api, asked: DeliveredRequest, caller: str) -> Case
     except UnknownSendError:
         fault = Fault("no send of this id to this recipient is registered", "send")
         raise Problem(404, "the send is not known", [fault]) from None
-    except NoticeUnderWayError:
-        raise make_unavailable("a notice of the case is on its way just now") from None
+    except NoticeUnderWayError as error:
+        raise make_unavailable(
+            "a notice of the case is on its way just now", error.until - now
+        ) from None
     emit(
         Event.OPERATOR_ACTED,
         action="api delivered",

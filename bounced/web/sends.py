@@ -5,12 +5,21 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import json
+from dataclasses import replace
 from datetime import datetime
+
+from sqlalchemy import Connection
 
 from bounced.ledger import sends
 from bounced.ledger.sends import KeyedSend, KeyTakenError
 from bounced.model import Send, TokenType
-from bounced.origin.admission import AdmissionSettings, build_return_path
+from bounced.origin.admission import (
+    Accepted,
+    AdmissionSettings,
+    Door,
+    build_return_path,
+    judge_recipient,
+)
 from bounced.origin.token import KeyRing, seal
 from bounced.web.api import Api
 from bounced.web.problem import Fault, Problem
@@ -20,14 +29,27 @@ _DAY_S = 86_400
 
 
 async def register(api: Api, asked: SendsRequest, _caller: str) -> SendsAnswer:
-    """Register sends, all or none; a key that stands with the same body gets the same answer."""
+    """Register sends, all or none; a key that stands with the same body gets the same answer.
+
+    Where that answer's return path is taken no more, the same send gets another one.
+    """
     now, (admission, ring) = api.clock(), api.admission()
+
+    def work(connection: Connection) -> list[KeyedSend]:
+        stored = sends.register_all(connection, drawn)
+        return [
+            one
+            if one.return_path == new.return_path or _is_taken(one, now, admission, ring)
+            else _renew(connection, one, now, admission, ring)
+            for one, new in zip(stored, drawn, strict=True)
+        ]
+
     # Beside the loop: a thousand would hold it up for 50 ms.
     drawn = await asyncio.to_thread(
         lambda: [_draw(entry, api.new_id(), now, admission, ring) for entry in asked.sends]
     )
     try:
-        stored = await api.write(lambda connection: sends.register_all(connection, drawn))
+        stored = await api.write(work)
     except KeyTakenError as error:
         faults = [
             Fault(f"the key {asked.sends[i].key!r} stands for another body", "key", i)
@@ -58,8 +80,6 @@ def _draw(
     entry: SendRequest, send: str, now: datetime, admission: AdmissionSettings, ring: KeyRing
 ) -> KeyedSend:
     """Return what is registered if the key is new."""
-    day = int(now.timestamp()) // _DAY_S
-    token = seal(TokenType.SEND, bytes.fromhex(send), day, ring.signing)
     return KeyedSend(
         entry.key,
         find_digest(entry),
@@ -73,5 +93,39 @@ def _draw(
             url=entry.url,
             language=entry.language,
         ),
-        build_return_path(token, admission),
+        _seal(send, now, admission, ring),
     )
+
+
+def _seal(send: str, now: datetime, admission: AdmissionSettings, ring: KeyRing) -> str:
+    token = seal(TokenType.SEND, bytes.fromhex(send), _find_day(now), ring.signing)
+    return build_return_path(token, admission)
+
+
+def _is_taken(one: KeyedSend, now: datetime, admission: AdmissionSettings, ring: KeyRing) -> bool:
+    """Tell whether a bounce to a send's return path would come in today."""
+    judged = judge_recipient(
+        one.return_path,
+        "",
+        from_own_relay=False,
+        settings=admission,
+        ring=ring,
+        today=_find_day(now),
+    )
+    return isinstance(judged, Accepted) and judged.door is Door.TOKEN
+
+
+def _renew(
+    connection: Connection,
+    one: KeyedSend,
+    now: datetime,
+    admission: AdmissionSettings,
+    ring: KeyRing,
+) -> KeyedSend:
+    return_path = _seal(one.send.send, now, admission, ring)
+    sends.renew(connection, one.send.send, return_path)
+    return replace(one, return_path=return_path)
+
+
+def _find_day(now: datetime) -> int:
+    return int(now.timestamp()) // _DAY_S

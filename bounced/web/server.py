@@ -54,8 +54,14 @@ class HttpServer:
         return [_name(each) for each in self._sockets]
 
     async def start(self, listen: str, sockets: Sequence[socket.socket] = ()) -> None:
-        """Listen on `sockets`, already bound, else on `listen` (`host:port`; raises OSError)."""
-        self._sockets = list(sockets) or await _bind(listen)
+        """Listen on `sockets`, already bound, else on `listen` (`host:port`).
+
+        Raises OSError, whose text names key and address.
+        """
+        try:
+            self._sockets = list(sockets) or await _bind(listen)
+        except OSError as error:
+            raise OSError(error.errno, f"http.listen: {listen}: {error.strerror}") from None
         for each in self._sockets:
             each.listen(_BACKLOG)  # from now on nobody is refused
         self._server = _Server(self._config)

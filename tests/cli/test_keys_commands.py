@@ -27,9 +27,9 @@ def keys(config: Path) -> Path:
     return config.with_name("bounced.keys")
 
 
-def list_ids(bounced: CommandLine) -> list[tuple[str, str, bool]]:
+def list_ids(bounced: CommandLine) -> list[tuple[str, str]]:
     rows = bounced("keys", "list", "--json").rows
-    return [(row["key"], row["state"], row["signing"]) for row in rows]
+    return [(row["key"], row["state"]) for row in rows]
 
 
 def test_the_first_key_makes_the_file_for_its_owner_alone(
@@ -39,7 +39,7 @@ def test_the_first_key_makes_the_file_for_its_owner_alone(
     assert outcome.out.splitlines()[0] == f"{keys}: signing with key 'a'"
     assert '"operator_acted"' in outcome.err
     assert stat.S_IMODE(keys.stat().st_mode) == 0o600
-    assert list_ids(bounced) == [("a", "active", True)]
+    assert list_ids(bounced) == [("a", "signing")]
 
 
 def test_a_new_key_signs_and_the_old_one_is_still_accepted(
@@ -48,7 +48,7 @@ def test_a_new_key_signs_and_the_old_one_is_still_accepted(
     bounced("keys", "new")
     outcome = bounced("keys", "new")
     assert outcome.out == f"{keys}: signing with key 'b'\n"
-    assert list_ids(bounced) == [("b", "active", True), ("a", "active", False)]
+    assert list_ids(bounced) == [("b", "signing"), ("a", "previous")]
 
 
 def test_a_third_active_key_is_refused(bounced: CommandLine, keys: Path) -> None:
@@ -61,7 +61,7 @@ def test_a_third_active_key_is_refused(bounced: CommandLine, keys: Path) -> None
         [
             (
                 f"bounced: {keys}: two keys are active; end the older one first: "
-                "`bounced keys retire ID`"
+                "`bounced keys retire a`"
             )
         ],
     )
@@ -73,7 +73,7 @@ def test_a_retired_key_stays_to_open_what_it_signed(bounced: CommandLine, keys: 
     bounced("keys", "new")
     done = bounced("keys", "retire", "a").out.splitlines()
     assert done == [f"{keys}: 'a' signs no more", "signing with key 'b'"]
-    assert list_ids(bounced) == [("b", "active", True), ("a", "retired", False)]
+    assert list_ids(bounced) == [("b", "signing"), ("a", "retired")]
 
 
 def test_a_next_key_signs_when_the_present_one_is_retired(
@@ -85,12 +85,12 @@ def test_a_next_key_signs_when_the_present_one_is_retired(
         "key 'b' is accepted from now on, and signs when 'a' is",
         "retired: `bounced keys retire a`",
     ]
-    assert list_ids(bounced) == [("a", "active", True), ("b", "active", False)]
+    assert list_ids(bounced) == [("a", "signing"), ("b", "next")]
     done = bounced("keys", "retire", "a").out.splitlines()
     assert done == [f"{keys}: 'a' signs no more", "signing with key 'b'"]
-    assert list_ids(bounced) == [("a", "retired", False), ("b", "active", True)]
+    assert list_ids(bounced) == [("a", "retired"), ("b", "signing")]
     bounced("keys", "new", "--next")
-    assert [key for key, _, _ in list_ids(bounced)] == ["b", "c", "a"]
+    assert [key for key, _ in list_ids(bounced)] == ["b", "c", "a"]
 
 
 def test_the_first_key_cannot_be_the_next(bounced: CommandLine, keys: Path) -> None:
@@ -99,13 +99,37 @@ def test_the_first_key_cannot_be_the_next(bounced: CommandLine, keys: Path) -> N
     assert (outcome.code, outcome.complaints, keys.exists()) == (65, [complaint], False)
 
 
+@pytest.mark.parametrize("how", [(), ("--leaked",)])
+def test_going_back_to_the_older_key_is_told(
+    bounced: CommandLine, keys: Path, how: tuple[str, ...]
+) -> None:
+    bounced("keys", "new")
+    bounced("keys", "new")
+    outcome = bounced("keys", "retire", "b", *how)
+    assert outcome.out.splitlines()[1] == "signing with key 'a'"
+    complaint = (
+        "bounced: 'a' is older than 'b': if you meant to end the older one, `bounced keys new`, "
+        "then `bounced keys retire a`"
+    )
+    assert outcome.complaints == [complaint]
+
+
+def test_the_older_of_two_active_keys_is_named_where_the_newer_waits(
+    bounced: CommandLine, keys: Path
+) -> None:
+    keys.write_text(f"c 2026-01-01 active {SECRET}\na 2026-02-01 active {SECRET}\n")
+    assert list_ids(bounced) == [("c", "signing"), ("a", "next")]
+    assert "`bounced keys retire c`" in bounced("keys", "new").err
+    assert bounced("keys", "retire", "c").complaints == []
+
+
 def test_a_leaked_key_is_deleted(bounced: CommandLine, keys: Path) -> None:
     bounced("keys", "new")
     bounced("keys", "new")
     done = bounced("keys", "retire", "a", "--leaked")
     assert done.out.splitlines() == [f"{keys}: 'a' is deleted", "signing with key 'b'"]
     assert '"keys retire --leaked"' in done.err
-    assert list_ids(bounced) == [("b", "active", True)]
+    assert list_ids(bounced) == [("b", "signing")]
 
 
 def test_a_key_is_retired_once(bounced: CommandLine, keys: Path) -> None:
@@ -131,15 +155,13 @@ def test_the_list_tells_until_when_a_key_is_accepted(bounced: CommandLine, keys:
     )
     rows = [tuple(row.values()) for row in bounced("keys", "list", "--json").rows]
     assert rows == [
-        ("d", "2026-01-01", "active", True, None, None, False),
-        ("c", "2026-01-01", "retired", False, None, None, False),
-        ("b", "2026-01-01", "retired", False, str(days[0]), str(today), False),
-        ("a", "2026-01-01", "retired", False, str(days[1]), str(today - timedelta(1)), True),
+        ("d", "2026-01-01", "signing", None, None, False),
+        ("c", "2026-01-01", "retired", None, None, False),
+        ("b", "2026-01-01", "retired", str(days[0]), str(today), False),
+        ("a", "2026-01-01", "retired", str(days[1]), str(today - timedelta(1)), True),
     ]
     table = bounced("keys", "list").out
-    assert re.search(
-        r"key +created on +state +signing +retired on +accepted until +deletable", table
-    )
+    assert re.search(r"key +created on +state +retired on +accepted until +deletable", table)
 
 
 @pytest.mark.parametrize(
@@ -155,7 +177,7 @@ def test_the_last_active_key_and_one_that_is_none_are_not_retired(
     bounced("keys", "new")
     outcome = bounced("keys", "retire", key_id)
     assert (outcome.code, outcome.complaints) == (65, [f"bounced: {keys}: {complaint}"])
-    assert list_ids(bounced) == [("a", "active", True)]
+    assert list_ids(bounced) == [("a", "signing")]
 
 
 def test_no_secret_is_shown(bounced: CommandLine, keys: Path) -> None:

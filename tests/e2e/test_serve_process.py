@@ -244,8 +244,7 @@ def test_a_taken_port_is_74_and_one_clear_line(tmp_path: Path) -> None:
         port = taken.getsockname()[1]
         config.write_text(config.read_text().replace("127.0.0.1:0", f"127.0.0.1:{port}"))
         done = run_serve(config)
-    expect_complaint(done, "smtp.listen, smtp.lmtp_listen: ")
-    assert str(port) in done.stderr
+    expect_complaint(done, f"smtp.listen: 127.0.0.1:{port}: Address already in use")
 
 
 def expect_complaint(done: subprocess.CompletedProcess[str], complaint: str) -> None:

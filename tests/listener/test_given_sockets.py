@@ -85,7 +85,8 @@ async def test_a_reload_keeps_the_given_sockets(site: Site) -> None:
     with given(("127.0.0.1", 0)) as (_, sock):
         await site.listener.start({"smtp": [sock]})
         before = site.listener.smtp
-        await site.listener.apply(SmtpSettings(hostname="other.example.com"))
+        house = await site.listener.prepare(SmtpSettings(hostname="other.example.com"))
+        site.listener.take(house)
         assert site.listener.smtp == before
         wire = await site.connect()
         assert (await wire.read_reply()).startswith("220 other.example.com")

@@ -59,11 +59,25 @@ async def test_a_taken_port_is_an_oserror_and_nothing_stays_open() -> None:
         free.close()
         taken.listen()
         addresses = (f"127.0.0.1:{free_port}", f"127.0.0.1:{taken.getsockname()[1]}")
-        with pytest.raises(OSError, match="address already in use"):
+        told = re.escape(f"smtp.listen: {addresses[1]}: Address already in use")
+        with pytest.raises(OSError, match=rf"{told}$"):
             async with run_site(listen=addresses):
                 pass
         async with run_site(listen=addresses[:1]) as site:
             assert site.listener.smtp == [addresses[0]]
+
+
+@pytest.mark.parametrize(
+    ("address", "why"),
+    [
+        ("nowhere.example:0", r"\w.+"),
+        ("192.0.2.1:0", "Cannot assign requested address"),
+    ],
+)
+async def test_an_address_that_is_not_ours_is_told_with_its_key(address: str, why: str) -> None:
+    with pytest.raises(OSError, match=rf"smtp\.listen: {address}: {why}$"):
+        async with run_site(listen=(address,)):
+            pass
 
 
 @pytest.mark.parametrize("content", [None, "this is no certificate"])
@@ -168,7 +182,7 @@ async def test_a_reload_changes_who_may_enter_and_what_holds_for_new_sessions() 
             assert answers[1][:9] == "550 5.7.1"
             await wire.ask(b"RCPT TO:<postmaster>\r\n")
             settings = SmtpSettings(hostname="other.example.com", max_connections=1)
-            await site.listener.apply(settings)
+            site.listener.take(await site.listener.prepare(settings))
             assert await wire.ask(b"NOOP\r\n") == "250 2.0.0 OK"
             refused = await site.connect()
             assert (await refused.read_to_end())[:9] == b"421 4.7.0"

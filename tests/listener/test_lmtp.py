@@ -151,6 +151,18 @@ async def test_the_socket_of_a_living_server_is_left_alone(tmp_path: Path) -> No
             client.connect(str(file))
 
 
+async def test_a_living_server_that_is_too_busy_to_answer_is_left_alone(tmp_path: Path) -> None:
+    file = tmp_path / "lmtp"
+    with socket.socket(socket.AF_UNIX) as alive, socket.socket(socket.AF_UNIX) as waiting:
+        alive.bind(str(file))
+        alive.listen(0)
+        waiting.connect(str(file))  # nobody takes it: the next one would have to wait
+        with pytest.raises(OSError, match=f"unix:{file}: Address already in use"):
+            async with run_site(lmtp_listen=(f"unix:{file}",)):
+                pass
+        assert file.exists()
+
+
 async def test_a_file_in_the_place_of_the_socket_is_left_alone(tmp_path: Path) -> None:
     file = tmp_path / "lmtp"
     file.write_text("precious")

@@ -331,7 +331,8 @@ async def test_a_reload_of_the_settings_reads_the_pair_too(tmp_path: Path) -> No
     with capture_events():
         async with run_site() as site:
             assert "STARTTLS" not in await _ask_extensions(site)
-            await site.listener.apply(SmtpSettings.model_validate(pair.settings))
+            settings = SmtpSettings.model_validate(pair.settings)
+            site.listener.take(await site.listener.prepare(settings))
             assert "STARTTLS" in await _ask_extensions(site)
 
 

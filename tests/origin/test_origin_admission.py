@@ -75,26 +75,46 @@ def judge(
         pytest.param(f"{VALID}@BÜCHER.example", BY_TOKEN, BY_TOKEN, id="U-label"),
         pytest.param(f"prvs=1234abcdef={VALID}@bounce.example.com", BY_TOKEN, BY_TOKEN, id="BATV"),
         pytest.param(
-            f"{EXPIRED}@bounce.example.com", Refusal.TOKEN_EXPIRED, UNKNOWN, id="expired"
+            f"{EXPIRED}@bounce.example.com",
+            Refusal.TOKEN_EXPIRED,
+            Accepted(Door.TOKEN_EXPIRED),
+            id="expired",
         ),
         pytest.param(
-            f"{EARLY}@bounce.example.com", Refusal.TOKEN_FROM_THE_FUTURE, UNKNOWN, id="early"
+            f"{EARLY}@bounce.example.com",
+            Refusal.TOKEN_FROM_THE_FUTURE,
+            Accepted(Door.TOKEN_FROM_THE_FUTURE),
+            id="early",
         ),
-        pytest.param(f"{FORGED}@bounce.example.com", Refusal.TOKEN_FORGED, UNKNOWN, id="forged"),
         pytest.param(
-            f"{FOREIGN_KEY}@bounce.example.com", Refusal.TOKEN_UNKNOWN_KEY, UNKNOWN, id="key"
+            f"{FORGED}@bounce.example.com",
+            Refusal.TOKEN_FORGED,
+            Accepted(Door.TOKEN_FORGED),
+            id="forged",
         ),
         pytest.param(
-            f"{BAD_SHAPE}@bounce.example.com", Refusal.TOKEN_MALFORMED, UNKNOWN, id="malformed"
+            f"{FOREIGN_KEY}@bounce.example.com",
+            Refusal.TOKEN_UNKNOWN_KEY,
+            Accepted(Door.TOKEN_UNKNOWN_KEY),
+            id="key",
+        ),
+        pytest.param(
+            f"{BAD_SHAPE}@bounce.example.com",
+            Refusal.TOKEN_MALFORMED,
+            Accepted(Door.TOKEN_MALFORMED),
+            id="malformed",
         ),
         pytest.param(
             f"{SPELLING}@bounce.example.com",
             Refusal.TOKEN_MALFORMED,
-            UNKNOWN,
+            Accepted(Door.TOKEN_MALFORMED),
             id="another spelling of the same bytes",
         ),
         pytest.param(
-            f"{RETIRED}@bounce.example.com", Refusal.TOKEN_RETIRED_KEY, UNKNOWN, id="retired key"
+            f"{RETIRED}@bounce.example.com",
+            Refusal.TOKEN_RETIRED_KEY,
+            Accepted(Door.TOKEN_RETIRED_KEY),
+            id="retired key",
         ),
         pytest.param(
             f"SRS0=HHHH=TT=bounce.example.com={VALID}@bounce.example.com",
@@ -118,7 +138,7 @@ def judge(
         pytest.param(
             f"SRS0=HHHH=TT=bounce.example.com={FORGED}@bounce.example.com",
             Refusal.TOKEN_FORGED,
-            UNKNOWN,
+            Accepted(Door.TOKEN_FORGED),
             id="SRS, forged",
         ),
         pytest.param(

@@ -8,12 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bounced.origin.received import (
-    IPAddress,
-    is_own,
-    parse_address,
-    read_clients,
-)
+from bounced.origin.received import read_clients
 
 OWN = (ip_network("127.0.0.0/8"), ip_network("::1/128"), ip_network("10.0.0.0/24"))
 LOCALHOST = ip_address("127.0.0.1")
@@ -258,33 +253,3 @@ WORDS = [
 def test_any_text_is_read_without_raising(field: str) -> None:
     clients = read_clients(field)
     assert clients is None or isinstance(clients, tuple)
-
-
-@pytest.mark.parametrize(
-    ("text", "expected"),
-    [
-        ("127.0.0.1", LOCALHOST),
-        ("IPv6:2001:DB8::1", ip_address("2001:db8::1")),
-        ("::ffff:127.0.0.1", LOCALHOST),
-        ("::1", ip_address("::1")),
-        ("", None),
-        ("localhost", None),
-        ("127.0.0.1:25", None),
-        ("IPv6:", None),
-    ],
-)
-def test_an_address_is_parsed(text: str, expected: IPAddress | None) -> None:
-    assert parse_address(text) == expected
-
-
-def test_an_address_is_own_by_its_network() -> None:
-    addresses = ["127.9.9.9", "::1", "10.0.0.255", "10.0.1.0", "::2"]
-    own = [is_own(ip_address(text), OWN) for text in addresses]
-    assert own == [True, True, True, False, False]
-    assert not is_own(LOCALHOST, ())
-
-
-def test_a_link_local_address_is_own_whatever_its_zone() -> None:
-    own = (*OWN, ip_network("fe80::/64"))
-    addresses = ["fe80::1", "fe80::1%eth0", "fe80:0:0:1::1%eth0", "169.254.0.1"]
-    assert [is_own(ip_address(text), own) for text in addresses] == [True, True, False, False]

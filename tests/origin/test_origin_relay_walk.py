@@ -153,7 +153,10 @@ def test_a_report_inside_another_mail_is_vouched_for_by_nobody() -> None:
     """A mailing list of ours that asks a moderator attaches the stranger's mail to its own."""
     inside = replace(make_report(POSTFIX_LOCAL), passed_on=True)
     strangers = replace(inside, received=(POSTFIX_PICKUP, POSTFIX_FOREIGN))
-    detail = "the report stands inside another mail: release it if you trust who passed it on"
+    detail = (
+        "no mail server's own hand shows: another mail attaches or quotes the report;"
+        " release it if you trust who passed it on"
+    )
     assert find_relay_doubt(inside, LOCALHOST, OWN) == RelayDoubt(Why.PASSED_ON, detail)
     assert find_relay_doubt(strangers, LOCALHOST, OWN) == RelayDoubt(
         Why.RECEIVED_FROM_OUTSIDE, NAMED.format(2)

@@ -21,8 +21,8 @@ from bounced.model import (
     Trust,
 )
 from bounced.origin.admission import Door
+from bounced.origin.hosts import LOCAL_CLIENT
 from bounced.origin.resolve import (
-    LOCAL_CLIENT,
     Arrival,
     Origin,
     OriginSettings,
@@ -90,7 +90,7 @@ NO_HEADER = (
     " register your sends, or let your relay return headers"
 )
 NO_MAILBOX = (
-    "the local part is neither a valid token nor a mailbox of ours:"
+    "the local part is neither a signed return path nor a mailbox of ours:"
     " add it to return_path.mailboxes if your mail has it as its return path"
 )
 NOT_SIGNED = (
@@ -248,6 +248,29 @@ def test_an_unsigned_report_is_judged(
     report: Report, arrival: Arrival, settings: OriginSettings, expected: Origin
 ) -> None:
     assert resolve_origin(report, arrival, None, settings) == expected
+
+
+NOT_OPENED = {
+    Door.UNKNOWN_LOCAL_PART: "add it to return_path.mailboxes",
+    Door.TOKEN_MALFORMED: "altered on its way",
+    Door.TOKEN_UNKNOWN_KEY: "the signing key of this return path is not known here",
+    Door.TOKEN_FORGED: "not signed by us",
+    Door.TOKEN_EXPIRED: "raise return_path.ttl",
+    Door.TOKEN_FROM_THE_FUTURE: "set the clocks",
+    Door.TOKEN_RETIRED_KEY: "after its key was retired",
+}
+OPEN = {Door.TOKEN, Door.MAILBOX, Door.OPS, Door.INGEST}
+
+
+@pytest.mark.parametrize("door", [door for door in Door if door not in OPEN])
+@pytest.mark.parametrize("settings", [SETTINGS, SIGNED_ONLY, ANY])
+def test_what_does_not_open_is_held_and_says_what_is_wrong_with_it(
+    door: Door, settings: OriginSettings
+) -> None:
+    origin = resolve_origin(make_report(), replace(RELAY, door=door), None, settings)
+    assert origin == held(Why.UNKNOWN_LOCAL_PART, origin.detail or "")
+    assert NOT_OPENED[door] in (origin.detail or "")
+    assert ("return_path.mailboxes" in (origin.detail or "")) == (door is Door.UNKNOWN_LOCAL_PART)
 
 
 @pytest.mark.parametrize("settings", [SETTINGS, SIGNED_ONLY, ANY])

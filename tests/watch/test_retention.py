@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import os
+import re
 import shutil
 import subprocess
 from collections.abc import Iterator
@@ -101,7 +102,8 @@ async def test_what_counts_or_waits_is_never_deleted(ledger: Ledger) -> None:
     house = House(ledger, quarantine_age="1s", quarantine_size="1B", events_age="999d")
     house.free = 0
     before = office.dump("reports", "report_contents", "failures", "strikes", "cases")
-    assert await house.look(days=500) == []
+    told = [line["event"] for line in await house.look(days=500)]
+    assert told == ["self_check_failed"] * (ledger.file is not None)
     assert office.dump("reports", "report_contents", "failures", "strikes", "cases") == before
     house.writer.stop()
 
@@ -129,8 +131,39 @@ async def test_a_disk_that_others_fill_takes_all_of_the_quarantine_once(sqlite_u
     put(ledger, HONEST, 1, size=SIZE)
     put(ledger, FLOOD, 3, size=SIZE)
     house.free = 0
-    assert await house.look() == [tell(4, "disk-pressure")]
+    assert [line["event"] for line in await house.look()] == [
+        "self_check_failed",
+        "retention_purged",
+    ]
+    assert list_held(ledger) == []
     assert await house.look() == []
+    house.writer.stop()
+    ledger.close()
+
+
+async def test_a_low_disk_that_no_purge_helps_is_told_when_it_begins_and_when_it_is_over(
+    sqlite_url: str,
+) -> None:
+    ledger = Ledger(sqlite_url)
+    house = House(ledger, min_free_space="1GiB")
+    house.free = PLENTY
+    assert await house.look() == []
+    house.free = 0
+    (begun,) = await house.look()
+    again = await house.look()
+    house.free = PLENTY
+    (over,) = await house.look()
+    assert (await house.look(), again) == ([], [])
+    details = [str(line.pop("detail")) for line in (begun, over)]
+    assert begun == {"event": "self_check_failed", "check": "disk-space", "why": "low"}
+    assert over == {"event": "self_check_passed", "check": "disk-space"}
+    assert all(
+        re.fullmatch(
+            rf"{Path(str(ledger.file)).parent}: bytes free: \d+, retention.min_free_space: {2**30}",
+            detail,
+        )
+        for detail in details
+    )
     house.writer.stop()
     ledger.close()
 
@@ -171,8 +204,9 @@ async def test_on_a_full_disk_nothing_is_taken_until_the_quarantine_has_made_roo
         ledger.write(lambda c: quarantine.purge_older(c, START + DAY))
     with structlog.testing.capture_logs(processors=[check_shape]) as lines:
         await keeper.look(START)
-    assert [(line["event"], line["why"], line["count"]) for line in lines] == [
-        ("retention_purged", "disk-pressure", len(held))
+    assert [(line["event"], line["why"], line.get("count")) for line in lines] == [
+        ("self_check_failed", "low", None),
+        ("retention_purged", "disk-pressure", len(held)),
     ]
     await take_in(32)
     writer.stop()
