@@ -93,12 +93,14 @@ def change_keys(path: Path, change: Callable[[KeyRing | None], KeyRing]) -> KeyR
     """Replace the keys of a file by what `change` makes of them; return the new ones.
 
     `change` gets None where there is no file. Changes at once wait for each other, and a crash
-    leaves the old file or the new one. Raises ConfigError, and what `change` raises.
+    leaves the old file or the new one. A link stays: the file that it names is replaced.
+    Raises ConfigError, and what `change` raises.
     """
     try:
-        with _hold_folder(path.parent):
-            ring = change(read_keys(path) if path.exists() else None)
-            _replace(path, format_keys(ring))
+        file = Path(os.path.realpath(path))  # which, unlike `resolve`, takes a loop of links
+        with _hold_folder(file.parent):
+            ring = change(read_keys(file) if file.exists() else None)
+            _replace(file, format_keys(ring))
     except OSError as error:
         raise ConfigError(f"{path}: cannot be written: {error.strerror}") from None
     return ring

@@ -6,6 +6,7 @@ through here as `library_message`, from WARNING up.
 
 from __future__ import annotations
 
+import collections
 import hashlib
 import logging
 import re
@@ -24,6 +25,10 @@ from bounced.model import split_address
 _IDS = frozenset({"report", "send", "case", "notice", "author"})
 _ADDRESS_KEYS = frozenset({"author", "recipient", "subject", "sender"})
 _TEXT_KEYS = frozenset({"detail", "error", "exception", "message", "reply"})
+_LIBRARY_LINES = 20
+"""Lines in a minute that one logger may begin in the same way; more are dropped."""
+_LIBRARY_TEXTS = 500
+"""Beginnings that are told apart in a minute; more are dropped."""
 _ADDRESS_IN_TEXT = re.compile(r"""[^\s<>"'(),;:\[\]]+@[^\s<>"'(),;:\[\]]*[\w-]""")
 
 
@@ -228,17 +233,39 @@ class _LevelFilter:
 
 
 class _LibraryHandler(logging.Handler):
-    """Hands a library's record on as `library_message`."""
+    """Hands a library's record on as `library_message`, unless it says the same all the time.
+
+    asyncio does, thousands of times a second, while no file is left to open.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._minute = 0
+        self._seen: collections.Counter[tuple[str, str]] = collections.Counter()
 
     def emit(self, record: logging.LogRecord) -> None:
+        message = _read_message(record)
+        if self._is_too_much(record, message):
+            return
         emit(
             Event.LIBRARY_MESSAGE,
             logger=record.name,
-            message=_read_message(record),
+            message=message,
             exception=logging.Formatter().formatException(record.exc_info)
             if record.exc_info
             else None,
         )
+
+    def _is_too_much(self, record: logging.LogRecord, message: str) -> bool:
+        minute = int(record.created // 60)
+        if minute != self._minute:
+            self._minute = minute
+            self._seen.clear()
+        key = (record.name, message.partition("\n")[0])
+        if key not in self._seen and len(self._seen) >= _LIBRARY_TEXTS:
+            return True
+        self._seen[key] += 1
+        return self._seen[key] > _LIBRARY_LINES
 
 
 def _read_message(record: logging.LogRecord) -> str:

@@ -11,6 +11,7 @@ from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 
 import pytest
+import trustme
 from sqlalchemy import text
 
 from bounced import daemon as daemon_module
@@ -227,8 +228,49 @@ async def test_a_taken_port_is_told_with_key_and_address(site: Site) -> None:
         port = taken.getsockname()[1]
         site.config.write_text(site.config.read_text().replace("127.0.0.1:0", f"127.0.0.1:{port}"))
         daemon = site.make()
-        with pytest.raises(ListenError, match=rf"^smtp\.listen: 127\.0\.0\.1:{port}: Address already in use$"):
+        told = f"^smtp.listen: 127.0.0.1:{port}: Address already in use$"
+        with pytest.raises(ListenError, match=told):
             await daemon.start(beat=False)
+
+
+async def test_a_taken_port_for_http_is_told_with_key_and_address(site: Site) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        address = f"127.0.0.1:{taken.getsockname()[1]}"
+        text = site.config.read_text()
+        site.config.write_text(
+            text.replace('[http]\nlisten = "127.0.0.1:0"', f'[http]\nlisten = "{address}"')
+        )
+        with pytest.raises(ListenError, match=f"^http.listen: {address}: Address already in use$"):
+            await site.make().start(beat=False)
+
+
+async def test_secrets_that_everybody_may_read_are_warned_of_at_start_and_reload(
+    site: Site, log: list[Line]
+) -> None:
+    issued = trustme.CA().issue_cert("mx.example.com")
+    names = ("tls.pem", "tls.key", "tokens", "password", "keys")
+    certificate, tls_key, tokens, password, keys = (site.folder / name for name in names)
+    issued.cert_chain_pems[0].write_to_path(certificate)
+    issued.private_key_pem.write_to_path(tls_key)
+    tokens.write_text(f"shop {'t' * 20}")
+    password.write_text("x")
+    keys.write_text(f"a 2026-01-01 active {'ab' * 32}\n")
+    secrets = (keys, tls_key, tokens, password)
+    for path in secrets:
+        path.chmod(0o644)
+    site.configure(
+        smtp=f'tls_certificate_file = "{certificate}"\ntls_key_file = "{tls_key}"',
+        relay=f'host = "127.0.0.1"\nusername = "u"\npassword_file = "{password}"',
+        more=f'tokens_file = "{tokens}"\n[return_path]\nkeys_file = "{keys}"',
+    )
+    told = [f"{path}: everybody may read it; mend: chmod o= {path}" for path in secrets]
+    async with site.run() as daemon:
+        assert [line["why"] for line in find_events(log, "config_warning")] == told
+        await daemon.reload(site.load)
+        for path in secrets:
+            path.chmod(0o640)
+        await daemon.reload(site.load)
+    assert [line["why"] for line in find_events(log, "config_warning")] == told * 2
 
 
 async def test_a_broken_certificate_is_told_before_anything_listens(site: Site) -> None:

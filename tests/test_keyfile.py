@@ -198,3 +198,27 @@ def test_a_secret_that_cannot_be_read_names_key_and_file(
         path.write_bytes(content)
     with pytest.raises(ConfigError, match=rf"relay\.password_file: .*secret: .*{complaint}"):
         read_secret(path, "relay.password_file")
+
+
+def test_a_link_stays_and_the_file_that_it_names_gets_the_keys(tmp_path: Path) -> None:
+    """Secrets are often mounted elsewhere; whoever reads the file itself must see the new key."""
+    (tmp_path / "secrets").mkdir()
+    target, link = tmp_path / "secrets" / "keys", tmp_path / "bounced.keys"
+    put(target, RING)
+    target.chmod(0o640)
+    link.symlink_to(Path("secrets") / "keys")
+    known = KeyFile(link)
+    put(link, OTHER)
+    assert link.is_symlink()
+    assert [read_keys(path) for path in (link, target)] == [OTHER, OTHER]
+    assert stat.S_IMODE(target.stat().st_mode) == 0o640
+    assert sorted(each.name for each in target.parent.iterdir()) == ["keys"]
+    assert known.ring == OTHER
+
+
+def test_a_link_to_no_file_yet_makes_that_file(tmp_path: Path) -> None:
+    target, link = tmp_path / "keys", tmp_path / "bounced.keys"
+    link.symlink_to(target)
+    put(link, RING)
+    assert link.is_symlink()
+    assert read_keys(target) == RING

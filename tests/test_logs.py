@@ -250,6 +250,34 @@ def test_a_librarys_broken_message_is_no_exception_of_ours() -> None:
     assert read(stream)[0]["message"] == "%d apples"
 
 
+def test_a_library_that_says_the_same_all_the_time_is_thinned() -> None:
+    stream = record()
+    logger = logging.getLogger("asyncio")
+    for number in range(1000):
+        logger.error("socket.accept() out of system resource\nsocket: %d", number)
+    logger.error("something else")
+    first = [f"socket.accept() out of system resource\nsocket: {number}" for number in range(20)]
+    assert [line["message"] for line in read(stream)] == [*first, "something else"]
+
+
+def test_a_library_that_says_too_much_is_thinned() -> None:
+    stream = record()
+    for number in range(1000):
+        logging.getLogger("some.library").error("%d", number)
+    assert [line["message"] for line in read(stream)] == [str(number) for number in range(500)]
+
+
+def test_what_a_library_has_said_too_often_it_may_say_again_a_minute_later() -> None:
+    stream = record()
+    logger = logging.getLogger("some.library")
+    minute = 1_800_000_000.0
+    for created in (*[minute] * 30, minute + 60):
+        again = logger.makeRecord(logger.name, logging.ERROR, "", 0, "again", (), None)
+        again.created = created
+        logger.handle(again)
+    assert len(read(stream)) == 21
+
+
 def test_pythons_warnings_are_library_messages() -> None:
     with warnings.catch_warnings():
         warnings.simplefilter("always")

@@ -25,7 +25,6 @@ from bounced.cli.output import (
     print_rows,
     say,
     show,
-    show_due,
     show_minute,
 )
 from bounced.daemon import make_id, read_clock
@@ -63,15 +62,15 @@ def list_cases(
     columns = (
         "case, last strike (UTC)",
         "subject, author",
-        "verdict, state (UTC)",
+        "verdict, reason, state, due (UTC)",
         "strikes, notices",
     )
     lines = [
         (
             [row["case"], show_minute(row["last_strike_at"])],
             [row["subject"], row["author"]],
-            [row["category"], row["reason"], row["state"], show_due(row["due_at"])],
-            f"{row['strikes']}, {row['notices']}",
+            [row["category"], row["reason"], row["state"], show_minute(row["due_at"])],
+            [row["strikes"], row["notices"]],
         )
         for row in rows
     ]
@@ -137,8 +136,8 @@ def reset_case(case: str, config: ConfigOption = None) -> None:
     row = write(settings, reset)
     if row is None:
         raise LaterError(
-            f"{case}: a notice of it is on its way; try again once `bounced notices list` shows it "
-            "settled"
+            f"{case}: a notice of it is on its way or waits for its next attempt; try again once "
+            "`bounced notices list` shows it settled"
         )
     emit(
         Event.CASE_RESET,

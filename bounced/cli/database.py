@@ -128,7 +128,7 @@ def _go_on_counting(writing: Connection) -> None:
     sequence = func.pg_get_serial_sequence(events.name, events.c.id.name)
     last = select(func.max(events.c.id)).scalar_subquery()
     next_one = func.coalesce(last + 1, 1)
-    writing.execute(select(func.setval(sequence, next_one, False)))  # noqa: FBT003 - PostgreSQL's
+    writing.execute(select(func.setval(sequence, next_one, False)))
 
 
 def _read_rows(reading: Connection, table: Table) -> Iterator[dict[str, Any]]:

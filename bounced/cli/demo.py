@@ -33,11 +33,10 @@ from bounced.daemon import Daemon, make_id
 from bounced.ledger import queries, sends
 from bounced.model import Send, TokenType
 from bounced.origin.admission import build_return_path
-from bounced.origin.token import seal
+from bounced.origin.token import find_day, seal
 
 _FIRST_DAY = datetime(2026, 6, 1, 8, 0, tzinfo=UTC)
 _DAYS = 4
-_DAY_S = 86_400
 _WINDOW = timedelta(minutes=16)
 _PLAIN = "bounces@bounce.example.com"
 _CONFIG = """\
@@ -179,7 +178,7 @@ class _Demo:
         )
         await self._daemon.writer.run(lambda connection: sends.register(connection, send))
         admission, ring = self._daemon.admission
-        day = int(sent_at.timestamp()) // _DAY_S
+        day = find_day(sent_at)
         token = seal(TokenType.SEND, bytes.fromhex(send.send), day, ring.signing)
         return build_return_path(token, admission)
 

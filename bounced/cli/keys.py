@@ -32,14 +32,13 @@ from bounced.logs import Event, emit
 from bounced.model import Send, TokenType
 from bounced.origin.admission import build_return_path
 from bounced.origin.keytext import MAX_ACTIVE_KEYS
-from bounced.origin.token import Key, KeyRing, seal
+from bounced.origin.token import Key, KeyRing, find_day, seal
 from bounced.wiring import make_admission
 
 keys_app = typer.Typer(no_args_is_help=True, help="Signing keys of return paths.")
 
 _ADDRESS = re.compile(r"[^\s@<>]+@[^\s@<>]+")
 KEY_IDS = "abcdefghijklmnopqrstuvwxyz234567"
-_DAY_S = 86_400
 
 
 @keys_app.command("new")
@@ -160,7 +159,7 @@ def sign(
             language=language,
         )
         ledger.write(lambda connection: sends.register(connection, send))
-    day = int(now.timestamp()) // _DAY_S
+    day = find_day(now)
     token = seal(TokenType.SEND, bytes.fromhex(send_id), day, ring.signing)
     return_path = build_return_path(token, make_admission(settings))
     if as_json:

@@ -65,11 +65,12 @@ def print_table(
     *,
     fold: Collection[str] | None = None,
 ) -> None:
-    """Print rows as a table, a list in a cell one item a line.
+    """Print rows as a table, a list in a cell one item a line, below names that stand likewise.
 
     Where it is too wide, the columns of `fold` (None: all) are narrowed to their longest word.
     Where it is still too wide for the terminal, it is printed as records.
     """
+    rows = list(rows)
     cells = [[_show_cell(value) for value in row] for row in rows]
     sizes = [
         _measure(name, [row[at] for row in cells], fold=fold is None or name in fold)
@@ -79,7 +80,7 @@ def print_table(
     console = make_console(sum(size.least for size in sizes) + gaps)
     spare = console.width - sum(size.least for size in sizes) - gaps
     if spare < 0:
-        _print_records(title, columns, cells)
+        _print_records(title, columns, rows)
         return
     table = Table(
         title=Text(title, "bold") if title else None,
@@ -91,7 +92,7 @@ def print_table(
         padding=(0, _GAP - 1, 0, 0),  # the box adds one
     )
     for column, width in zip(columns, _share(sizes, spare), strict=True):
-        table.add_column(column, overflow="fold", width=width)
+        table.add_column("\n".join(_split(column)), overflow="fold", width=width)
     for row in cells:
         table.add_row(*(Text("\n".join(lines)) for lines in row))
     console.print(table)
@@ -133,11 +134,20 @@ def print_lines(lines: Iterable[Text], *, indent: int = 0, hang: int = 0) -> Non
 
 
 def print_facts(facts: Mapping[str, object], *, indent: int = 0) -> None:
-    """Print name and value, one pair a line, absent values left out."""
+    """Print name and value, one pair a line, absent values left out.
+
+    A list that is too long for a line has one item a line; a terminal's lines are wrapped.
+    """
+    console = make_console()
     width = max((len(name) for name in facts), default=0)
+    room = max(console.width - indent - width - _GAP, _LONGEST_WORD)
     for name, value in facts.items():
-        if value is not None and value not in ([], ""):
-            say(f"{' ' * indent}{name.replace('_', ' '):<{width}}  {show(value)}")
+        if value is None or value in ([], ""):
+            continue
+        label = name.replace("_", " ")
+        for line in _lay_out(value, room, console):
+            say(f"{' ' * indent}{label:<{width}}{' ' * _GAP}{line}")
+            label = ""
 
 
 def make_console(least: int = 0) -> Console:
@@ -204,7 +214,7 @@ def _measure(name: str, cells: Sequence[Sequence[str]], *, fold: bool) -> _Size:
     longest = max(map(cell_len, words), default=0)
     return _Size(
         max(min(longest, _LONGEST_WORD) if fold else longest, *map(cell_len, name.split())),
-        max(map(cell_len, [name, *lines])),
+        max(map(cell_len, [*_split(name), *lines])),
     )
 
 
@@ -219,16 +229,36 @@ def _share(sizes: Sequence[_Size], spare: int) -> list[int]:
     return widths
 
 
-def _print_records(
-    title: str, columns: Sequence[str], cells: Sequence[Sequence[Sequence[str]]]
-) -> None:
+def _print_records(title: str, columns: Sequence[str], rows: Sequence[Sequence[object]]) -> None:
     """Print name and value, one pair a line, an empty line between two rows."""
     if title:
         say(title)
-    for number, row in enumerate(cells):
+    for number, row in enumerate(rows):
         if number:
             say()
-        print_facts(dict(zip(columns, map(", ".join, row), strict=True)))
+        facts: dict[str, object] = {}
+        for column, value in zip(columns, row, strict=True):
+            names = _split(column)
+            if isinstance(value, list | tuple) and len(value) == len(names):
+                facts |= zip(names, value, strict=True)
+            else:
+                facts[column] = _show_cell(value)
+        print_facts(facts)
+
+
+def _split(column: str) -> list[str]:
+    """Return the names of what stands one below the other in a column."""
+    return column.split(", ")
+
+
+def _lay_out(value: object, room: int, console: Console) -> list[str]:
+    """Return the lines of a value: one where it fits, else one an item, wrapped for a terminal."""
+    if cell_len(show(value)) <= room:
+        return [show(value)]
+    items = [show(item) for item in value] if isinstance(value, list) else [show(value)]
+    if not console.is_terminal:
+        return items
+    return [part.plain.rstrip() for item in items for part in Text(item).wrap(console, room)]
 
 
 def _show_cell(value: object) -> list[str]:

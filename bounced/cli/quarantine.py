@@ -5,13 +5,13 @@ from __future__ import annotations
 import ipaddress
 import sys
 from collections.abc import Callable, Iterator, Sequence
-from datetime import date
+from dataclasses import asdict, dataclass
 from typing import Annotated, Any
 
 import typer
 from sqlalchemy import Connection
 
-from bounced.cli.access import load_to_act, only, read
+from bounced.cli.access import load_to_act
 from bounced.cli.options import (
     ConfigOption,
     Exit,
@@ -24,14 +24,8 @@ from bounced.cli.options import (
     load,
     open_ledger,
 )
-from bounced.cli.output import (
-    print_facts,
-    print_json,
-    print_list,
-    print_rows,
-    say,
-    show_minute,
-)
+from bounced.cli.output import print_list, print_rows, say, show_minute
+from bounced.cli.reports import find_report, print_report
 from bounced.config import Settings
 from bounced.daemon import read_clock
 from bounced.keyfile import find_keys_file, read_keys
@@ -41,7 +35,8 @@ from bounced.ledger.quarantine import Chosen, Envelope, Holding
 from bounced.ledger.records import ReportState
 from bounced.logs import Event, emit
 from bounced.origin.admission import Accepted, AdmissionSettings, judge_recipient
-from bounced.origin.token import KeyRing, Token
+from bounced.origin.resolve import LOCAL_CLIENT
+from bounced.origin.token import KeyRing, Token, find_day
 from bounced.origin.why import Why
 from bounced.processor.processor import REFUSED
 from bounced.processor.worker import Unreadable
@@ -49,12 +44,14 @@ from bounced.wiring import make_admission
 
 quarantine_app = typer.Typer(no_args_is_help=True, help="Reports that nothing vouches for.")
 
-ReportsArgument = Annotated[list[str] | None, typer.Argument(help="Ids of reports.")]
+ReportsArgument = Annotated[list[str] | None, typer.Argument(metavar="ID", help="Ids of reports.")]
 ClientOption = Annotated[
     str | None,
     typer.Option("--client", metavar="ADDRESS", help="Only from this address or network."),
 ]
-WhyOption = Annotated[str | None, typer.Option("--why", help="Only for this reason.")]
+WhyOption = Annotated[
+    str | None, typer.Option("--why", metavar="REASON", help="Only for this reason.")
+]
 AllOption = Annotated[bool, typer.Option("--all", help="All that are in quarantine.")]
 YesOption = Annotated[bool, typer.Option("--yes", help="Do not ask back.")]
 
@@ -69,9 +66,11 @@ _ADVICE = {
     Why.RECEIVED_FROM_OUTSIDE: _OWN_RELAY,
     Why.RETURNED_FROM_OUTSIDE: _OWN_RELAY,
     Why.RECEIVED_UNREADABLE: _READ_IT,
+    Why.PASSED_ON: "if you trust who passed it on, release the report; if a robot of yours quotes "
+    "such reports, register the sends: signed reports need nobody's word",
     Why.UNSIGNED: 'register the send, or set smtp.trust = "signed-or-relay"; ' + _READ_IT,
     Why.UNKNOWN_LOCAL_PART: "if it is a mailbox of yours, add it to return_path.mailboxes; if a "
-    "token, its key may be missing here: add it to the key file; then release the report",
+    "signed return path, do what `detail` says; then release the report",
     Why.OPS_MAILBOX: "somebody wrote to the postmaster: read the message, answer, drop the report",
     Unreadable.DEADLINE: "raise workers.message_deadline, or " + _MENDED,
     Unreadable.MEMORY: "raise workers.message_memory, or " + _MENDED,
@@ -79,9 +78,21 @@ _ADVICE = {
     Unreadable.WORKER_KILLED: _MENDED,
     REFUSED: _MENDED,
 }
-"""What an operator can do, by what was missing."""
-_EPOCH = date(1970, 1, 1)
+"""What an operator can do, by each reason to be held."""
+_NAMED_IN_LOG = 10
+"""Reports that the line of one act names."""
 _KIB = 1024
+
+
+@dataclass(frozen=True, slots=True)
+class _Asked:
+    """Which reports an operator wants to act on."""
+
+    named: Sequence[str] | None
+    chosen: Chosen
+    every: bool
+    yes: bool
+    """He need not be asked back."""
 
 
 @quarantine_app.command("list")
@@ -109,18 +120,16 @@ def list_quarantine(
     if as_json:
         print_rows(rows)
         return
-    columns = ("report, received (UTC)", "client", "envelope recipient", "what was missing")
+    columns = ("report, received (UTC), client", "envelope recipient, why, what was missing")
     lines = [
         (
-            [row["report"], show_minute(row["received_at"])],
-            row["client"],
-            row["envelope_recipient"],
-            [row["why"], row["detail"]],
+            [row["report"], show_minute(row["received_at"]), row["client"]],
+            [row["envelope_recipient"], row["why"], row["detail"]],
         )
         for row in rows
     ]
-    fold = ("envelope recipient", "what was missing")
-    print_list(columns, lines, fold=fold, nothing="nothing in quarantine")
+    nothing = "nothing in quarantine" + ("" if chosen == Chosen() else " matches")
+    print_list(columns, lines, fold=columns[1:], nothing=nothing)
     if held.reports:
         say(_sum_up(len(rows), held, settings))
 
@@ -132,26 +141,15 @@ def show_quarantined(
     config: ConfigOption = None,
 ) -> None:
     """Show one report in quarantine, what was missing, and what can be done about it."""
-    rows = read(config, lambda connection: queries.list_reports(connection, report=report))
-    row = only(rows, report, "report")
-    if as_json:
-        print_json(row)
-        return
-    recipients = row.pop("recipients")
-    print_facts(row)
-    if row["state"] == ReportState.QUARANTINED.value:
-        say()
-        print_facts(
-            {
-                "to do": _ADVICE.get(row["why"]),
-                "message": f"bounced reports raw {report}",
-                "believe": f"bounced quarantine release {report}",
-                "delete": f"bounced quarantine drop {report}",
-            }
-        )
-    for recipient in recipients:
-        say()
-        print_facts(recipient)
+    row = find_report(report, config)
+    held = row["state"] == ReportState.QUARANTINED.value
+    advice = {
+        "to do": _ADVICE.get(row["why"]),
+        "message": f"bounced reports raw {report}",
+        "believe": f"bounced quarantine release {report}",
+        "delete": f"bounced quarantine drop {report}",
+    }
+    print_report(row, as_json=as_json, advice=advice if held else None)
 
 
 @quarantine_app.command("release")
@@ -169,23 +167,16 @@ def release_quarantined(
     One that came to a signed return path whose key was not known here then, and is now, counts
     for its send only.
     """
-    settings, chosen = load_to_act(config), _choose(client, why, since)
+    settings = load_to_act(config)
+    asked = _Asked(reports, _choose(client, why, since), every, yes)
     with open_ledger(settings) as ledger:
-        ids = _find_asked(ledger, reports, chosen, every=every)
-        _ask_back("release", ids, named=bool(reports), yes=yes)
-        ring = _read_ring(settings, ledger)
-        admission = make_admission(settings)
+        ring, admission = _read_ring(settings, ledger), make_admission(settings)
 
-        def release(connection: Connection, some: Sequence[str]) -> list[str]:
-            return [
-                envelope.report
-                for envelope in quarantine.read_envelopes(connection, some)
-                if quarantine.release(
-                    connection, envelope.report, _judge_again(envelope, admission, ring)
-                )
-            ]
+        def release(connection: Connection, envelope: Envelope) -> bool:
+            token = _judge_again(envelope, admission, ring)
+            return quarantine.release(connection, envelope.report, token)
 
-        done = _act(ledger, ids, "quarantine release", release)
+        done = _act(ledger, asked, "release", release)
     told = "it" if len(done) == 1 else "them"
     say(f"{_name(done)}: released; a running daemon processes {told} within a second")
 
@@ -201,35 +192,37 @@ def drop_quarantined(
     config: ConfigOption = None,
 ) -> None:
     """Delete reports in quarantine for good."""
-    settings, chosen = load_to_act(config), _choose(client, why, since)
-
-    def drop(connection: Connection, some: Sequence[str]) -> list[str]:
-        return [report for report in some if quarantine.drop(connection, report)]
-
+    settings = load_to_act(config)
+    asked = _Asked(reports, _choose(client, why, since), every, yes)
     with open_ledger(settings) as ledger:
-        ids = _find_asked(ledger, reports, chosen, every=every)
-        _ask_back("delete", ids, named=bool(reports), yes=yes)
-        done = _act(ledger, ids, "quarantine drop", drop)
+        done = _act(ledger, asked, "drop", lambda c, envelope: quarantine.drop(c, envelope.report))
     say(f"{_name(done)}: deleted")
 
 
 def _choose(client: str | None, why: str | None, since: str | None) -> Chosen:
+    """Return the reports that are meant; raises typer.BadParameter (exit 64)."""
+    if why is not None and why not in _ADVICE:
+        raise typer.BadParameter(f"--why {why}: no such reason; there are {', '.join(_ADVICE)}")
     moment = find_since(since, read_clock())
-    if client is None:
-        return Chosen(None, why, moment)
+    if client is None or client == LOCAL_CLIENT:
+        return Chosen(client, why, moment)
     try:
         return Chosen(ipaddress.ip_network(client, strict=False), why, moment)
     except ValueError:
-        return Chosen(client, why, moment)  # such as the `local` of a unix socket
+        raise typer.BadParameter(
+            f"--client {client}: no address or network: write 192.0.2.7, 192.0.2.0/24, or "
+            f"{LOCAL_CLIENT} for a local socket"
+        ) from None
 
 
-def _find_asked(
-    ledger: Ledger, named: Sequence[str] | None, chosen: Chosen, *, every: bool
-) -> list[str]:
+def _find_asked(ledger: Ledger, asked: _Asked) -> list[str]:
     """Return what is to be acted on; raises typer.BadParameter (exit 64), InputError."""
-    if sum([bool(named), every, chosen != Chosen()]) != 1:
+    named, chosen = asked.named, asked.chosen
+    ways = sum([bool(named), asked.every, chosen != Chosen()])
+    if ways != 1:
         raise typer.BadParameter(
             "name reports, or choose by --client, --why, --since, or say --all"
+            + (": these exclude each other" if ways else "")
         )
     if not named:
         found = ledger.read(lambda connection: quarantine.find(connection, chosen))
@@ -250,31 +243,53 @@ def _find_asked(
     return ids
 
 
-def _ask_back(action: str, ids: Sequence[str], *, named: bool, yes: bool) -> None:
+def _ask_back(action: str, ids: Sequence[str]) -> None:
     """Make sure that what was not named is meant; raises typer.BadParameter, typer.Exit."""
-    if named or yes:
-        return
     if not sys.stdin.isatty():
-        raise typer.BadParameter(f"this would {action} {len(ids)} reports: add --yes")
-    if not typer.confirm(f"{action} {len(ids)} reports?"):
+        raise typer.BadParameter(f"this would {action} {_name(ids)}: add --yes")
+    if action == "release":
+        say("Released reports count, and their authors may be mailed.")
+    if not typer.confirm(f"{action} {_name(ids)}?"):
         say("nothing done")
         raise typer.Exit(Exit.FOUND)
 
 
 def _act(
-    ledger: Ledger,
-    ids: Sequence[str],
-    action: str,
-    work: Callable[[Connection, Sequence[str]], list[str]],
+    ledger: Ledger, asked: _Asked, action: str, change: Callable[[Connection, Envelope], bool]
 ) -> list[str]:
-    """Change reports, some in a transaction, so that a daemon's own work waits for none long."""
+    """Change what is asked for, and return it.
+
+    Some reports in a transaction, so that a daemon's own work waits for none long.
+    """
+    ids = _find_asked(ledger, asked)
+    if not asked.named and not asked.yes:
+        _ask_back(action, ids)
+
+    def work(connection: Connection, some: Sequence[str]) -> list[str]:
+        envelopes = quarantine.read_envelopes(connection, some)
+        return [each.report for each in envelopes if change(connection, each)]
+
     done: list[str] = []
-    for some in _batch(ids):
-        changed = ledger.write(lambda c, some=some: work(c, some))  # type: ignore[misc] # a lambda has no annotations
-        for report in changed:
-            emit(Event.OPERATOR_ACTED, report=report, action=action)
-        done += changed
+    try:
+        for some in _batch(ids):
+            done += ledger.write(lambda c, some=some: work(c, some))  # type: ignore[misc] # a lambda has no annotations
+    finally:
+        if done:
+            _log(done, asked, f"quarantine {action}")
     return done
+
+
+def _log(done: Sequence[str], asked: _Asked, action: str) -> None:
+    """Tell of one act, what was chosen and, where they are few, the reports."""
+    if len(done) == 1:
+        emit(Event.OPERATOR_ACTED, report=done[0], action=action)
+        return
+    chosen = asdict(asked.chosen)
+    parts = [f"{name} {value}" for name, value in chosen.items() if value is not None]
+    detail = ", ".join([_name(done), *parts, *(["all"] if asked.every else [])])
+    if len(done) <= _NAMED_IN_LOG:
+        detail += f": {', '.join(done)}"
+    emit(Event.OPERATOR_ACTED, action=action, detail=detail)
 
 
 def _read_ring(settings: Settings, ledger: Ledger) -> KeyRing | None:
@@ -294,7 +309,7 @@ def _judge_again(
         from_own_relay=False,
         settings=admission,
         ring=ring,
-        today=(envelope.received_at.date() - _EPOCH).days,
+        today=find_day(envelope.received_at),
     )
     return judged.token if isinstance(judged, Accepted) else None
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from pathlib import Path
 from typing import Annotated, Any
 
 import typer
@@ -71,16 +73,7 @@ def show_report(
     config: ConfigOption = None,
 ) -> None:
     """Show one report with its recipients and verdicts."""
-    rows = read(config, lambda connection: queries.list_reports(connection, report=report))
-    row = only(rows, report, "report")
-    if as_json:
-        print_json(row)
-        return
-    recipients = row.pop("recipients")
-    print_facts(row)
-    for recipient in recipients:
-        say()
-        print_facts(recipient)
+    print_report(find_report(report, config), as_json=as_json)
 
 
 @reports_app.command("raw")
@@ -88,6 +81,28 @@ def print_raw(report: str, config: ConfigOption = None) -> None:
     """Write a report's message, byte for byte, to stdout."""
     stored = read(config, lambda connection: reports.read_stored(connection, [report]))
     typer.get_binary_stream("stdout").write(only(stored, report, "report").arrival.raw)
+
+
+def find_report(report: str, config: Path | None) -> dict[str, Any]:
+    """Return one report's row; raises InputError where there is none."""
+    rows = read(config, lambda connection: queries.list_reports(connection, report=report))
+    return only(rows, report, "report")
+
+
+def print_report(
+    row: dict[str, Any], *, as_json: bool, advice: Mapping[str, str | None] | None = None
+) -> None:
+    """Print a report's row, and between it and its recipients what can be done, for people."""
+    if as_json:
+        print_json(row)
+        return
+    facts = {name: value for name, value in row.items() if name != "recipients"}
+    for block in (facts, advice, *row["recipients"]):
+        if block is facts:
+            print_facts(facts)
+        elif block:
+            say()
+            print_facts(block)
 
 
 def _list_verdicts(row: dict[str, Any]) -> list[str]:

@@ -17,6 +17,7 @@ from bounced.cli.output import say
 from bounced.config import Settings, list_warnings
 from bounced.configfile import find_config_file
 from bounced.daemon import Daemon, read_clock
+from bounced.filelimit import raise_file_limit
 from bounced.keyfile import describe_open_file, find_keys_file, read_keys, read_secret
 from bounced.ledger.engine import Ledger
 from bounced.ledger.lock import hold_database
@@ -37,6 +38,9 @@ def serve(config: ConfigOption = None) -> None:
     sockets = systemd.take_sockets()
     daemon = Daemon(settings, config_path=path)
     logs.configure(settings.log, watch=daemon.events)
+    too_few_files = raise_file_limit(settings)
+    if too_few_files is not None:
+        logs.emit(logs.Event.CONFIG_WARNING, why=too_few_files)
     with hold_database(daemon.ledger.file):
         asyncio.run(daemon.serve(lambda: load(config), sockets))
 

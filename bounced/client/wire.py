@@ -14,6 +14,8 @@ from typing import Any, Generic, TypeVar
 _OK = 200
 # 408: our body came too slowly. 502 and 504: a proxy whose daemon is just being restarted.
 _TRY_LATER = frozenset({408, 502, 503, 504})
+_UNREADABLE = (ValueError, LookupError, TypeError, AttributeError, ArithmeticError, RecursionError)
+"""What JSON of any other shape makes `Call.read` and json raise."""
 
 T = TypeVar("T")
 
@@ -130,7 +132,7 @@ class ConflictError(ApiError):
 
 
 class InvalidError(ApiError):
-    """The request is not what the API takes (400, 404, 410, 413, 415, 422); nothing was done."""
+    """The API does not take this request (400, 404, 405, 410, 413, 415, 422); nothing was done."""
 
 
 class UnavailableError(ApiError):
@@ -251,14 +253,14 @@ def read_answer(call: Call[T], status: int, content: bytes, retry_after: str | N
         raise _read_problem(status, content, retry_after)
     try:
         return call.read(json.loads(content))
-    except (ValueError, KeyError, TypeError):
+    except _UNREADABLE:
         raise ApiError("the answer is not one of this API", status=status) from None
 
 
 def _read_problem(status: int, content: bytes, retry_after: str | None) -> ApiError:
     try:
         problem = json.loads(content)
-    except ValueError:
+    except _UNREADABLE:
         problem = None
     if not isinstance(problem, dict):
         problem = {}  # some proxy's own page
@@ -266,11 +268,20 @@ def _read_problem(status: int, content: bytes, retry_after: str | None) -> ApiEr
     return _find_error(status)(
         " ".join(str(word) for word in words if word),
         status=status,
-        errors=tuple(
-            FieldFault(entry["detail"], entry.get("field"), entry.get("index"))
-            for entry in problem.get("errors") or ()
-        ),
+        errors=_read_faults(problem.get("errors")),
         retry_after_s=_read_seconds(retry_after),
+    )
+
+
+def _read_faults(errors: object) -> tuple[FieldFault, ...]:
+    """Read `errors` where it has our shape; some proxy's own page may have another."""
+    return tuple(
+        FieldFault(detail, field, index)
+        for entry in (errors if isinstance(errors, list) else ())
+        if isinstance(entry, dict)
+        and isinstance(detail := entry.get("detail"), str)
+        and isinstance(field := entry.get("field"), str | None)
+        and isinstance(index := entry.get("index"), int | None)
     )
 
 
@@ -280,7 +291,7 @@ def _find_error(status: int) -> type[ApiError]:
             return UnauthorizedError
         case 409:
             return ConflictError
-        case 400 | 404 | 410 | 413 | 415 | 422:
+        case 400 | 404 | 405 | 410 | 413 | 415 | 422:
             return InvalidError
         case _ if status in _TRY_LATER:
             return UnavailableError

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from itertools import accumulate
 from typing import Any
 
@@ -27,6 +27,11 @@ STEP_BYTES = 16 * 2**20
 _PURGE_LOCK = 0x626F756E63656471
 """Advisory lock of PostgreSQL that lets one node purge; the letters `bouncedq`."""
 
+Place = tuple[bool, datetime, str]
+"""How far a purge by shares has come: whether at the signed ones, time of receipt, report."""
+_BEGINNING: Place = (False, datetime(1970, 1, 1, tzinfo=UTC), "")
+
+_is_signed = reports.c.token_type.is_not(None)
 _is_held = reports.c.state == ReportState.QUARANTINED.value
 _weight = reports.c.size + ROW_BYTES
 _NEWEST_FIRST = (reports.c.received_at.desc(), reports.c.report.desc())
@@ -91,7 +96,7 @@ class Step:
     purged: Purged
     shares: Mapping[str, int]
     """What is still to go, by network."""
-    after: tuple[datetime, str] | None
+    after: Place | None
     """The last report looked at; None: there is no more to do."""
 
 
@@ -141,8 +146,10 @@ def find(connection: Connection, chosen: Chosen, limit: int | None = None) -> li
 
 def read_envelopes(connection: Connection, ids: Sequence[str]) -> list[Envelope]:
     """Return what the door saw of those of these reports that are in quarantine, newest first."""
+    c = reports.c
+    columns = c.report, c.received_at, c.envelope_recipient, c.mail_from, c.token_type
     rows = connection.execute(
-        select(reports).where(_is_held, reports.c.report.in_(ids)).order_by(*_NEWEST_FIRST)
+        select(*columns).where(_is_held, c.report.in_(ids)).order_by(*_NEWEST_FIRST)
     )
     return [
         Envelope(
@@ -228,12 +235,17 @@ def share_out(weights: Mapping[str, int], excess: int) -> dict[str, int]:
 
 
 def purge_shares(
-    connection: Connection, shares: Mapping[str, int], after: tuple[datetime, str] | None = None
+    connection: Connection, shares: Mapping[str, int], after: Place | None = None
 ) -> Step:
-    """Delete what the shares ask for among the next reports behind `after`, the oldest first."""
+    """Delete what the shares ask for among the next reports behind `after`, the oldest first.
+
+    What came to a signed return path goes last: it is the bounce of a mail of ours, whatever kept
+    it from being read, and who floods us has none.
+    """
     if not shares or not _may_purge(connection):
         return Step(Purged(), {}, None)
-    rows = _look(connection, *([_place > after] if after else []))
+    signed, *last = after or _BEGINNING
+    rows = _look(connection, _is_signed if signed else ~_is_signed, _place > tuple(last))
     left, going = dict(shares), list[str]()
     for row in rows:
         network = find_network(row.client)
@@ -241,9 +253,10 @@ def purge_shares(
             left[network] -= row.size
             going.append(row.report)
     wanted = {network: share for network, share in left.items() if share > 0}
-    more = rows and wanted
-    seen = (rows[-1].received_at, rows[-1].report) if more else None
-    return Step(_delete(connection, going), wanted, seen)
+    seen = (signed, rows[-1].received_at, rows[-1].report) if rows else None
+    if not rows and not signed:
+        seen = (True, *_BEGINNING[1:])
+    return Step(_delete(connection, going), wanted, seen if wanted else None)
 
 
 def count_free_bytes(connection: Connection) -> int:

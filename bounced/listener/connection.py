@@ -23,6 +23,7 @@ from bounced.listener.command_line import Command, CommandReader
 from bounced.listener.intake import Intake, log_failure
 from bounced.listener.proxy import read_proxied_client
 from bounced.listener.syntax import Refused
+from bounced.origin.hosts import is_in
 
 READ_LIMIT = 64 * 1024
 """Bytes read at once; when twice as many wait in memory, the client is made to wait."""
@@ -51,7 +52,7 @@ class Gate(Protocol):
         """Count the client of a connection that is in, or return the reply that refuses it."""
 
     def note(self, connection: Connection) -> None:
-        """Take note that the client has just spoken."""
+        """Take note that the client has just spoken, or has got further with its message."""
 
     def leave(self, connection: Connection) -> None:
         """Forget the connection, also one that is forgotten already."""
@@ -106,9 +107,14 @@ class Connection(SMTP):
         return self._command_names
 
     @property
-    def is_busy(self) -> bool:
-        """Tell whether showing the client out might cost a message."""
-        return self.phase is not Phase.TALKING
+    def has_recipient(self) -> bool:
+        """Tell whether a recipient has been accepted, so that a message may be on its way."""
+        return False
+
+    def reach(self, phase: Phase) -> None:
+        """Go on to the next phase; a client whose message is being stored is not shown out."""
+        self.phase = phase
+        self.house.gate.note(self)
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Let the client in or refuse it; after STARTTLS this is called a second time."""
@@ -148,7 +154,7 @@ class Connection(SMTP):
     def make_room(self) -> None:
         """Leave in favour of a client that has just come."""
         self.log_refusal("made-room", replies.MADE_ROOM)
-        self.leave(replies.MADE_ROOM, unless=Phase.READING)
+        self.leave(replies.MADE_ROOM, unless=Phase.STORING)
         self.abort()  # what has been said is on its way; TLS would wait for the client's goodbye
 
     def hang_up(self) -> None:
@@ -237,9 +243,10 @@ class Connection(SMTP):
                 await self._answer(command)
             except (asyncio.IncompleteReadError, OSError, TLSSetupException):
                 raise
-            except Exception as error:  # noqa: BLE001 - the last resort: after 451 the peer tries again
+            except Exception as error:  # noqa: BLE001 - the last resort: after 421 the peer tries again
                 log_failure(error)
-                await self.push(replies.TRY_LATER)
+                # Not on with what comes next: it may be the rest of a message, not a command.
+                self.leave(replies.BROKEN, unless=Phase.STORING)
             self._check_patience()
             self.house.gate.note(self)
             if self._commands % TURN == 0:

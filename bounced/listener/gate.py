@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import collections
-from collections.abc import Iterator
+from collections.abc import Hashable, Iterator
 
 from bounced.config import SmtpSettings
 from bounced.listener import replies
-from bounced.listener.connection import Connection
+from bounced.listener.connection import Connection, Phase
 
 
 class ConnectionGate:
@@ -19,8 +19,7 @@ class ConnectionGate:
         self._open: dict[Connection, str | None] = {}
         """With the name under which the client is counted, once it is known."""
         self._by_client: collections.Counter[str] = collections.Counter()
-        self._silent: collections.OrderedDict[Connection, None] = collections.OrderedDict()
-        """Those that can be shown out, the longest silent first."""
+        self._strangers, self._relays = _Crowd(), _Crowd()
         self._changed = asyncio.Event()
 
     def __iter__(self) -> Iterator[Connection]:
@@ -36,9 +35,10 @@ class ConnectionGate:
         if len(self._open) >= self.settings.max_connections and not self._make_room():
             connection.log_refusal("too-many-connections", replies.TOO_MANY_CONNECTIONS)
             return replies.TOO_MANY_CONNECTIONS
-        self._open[connection] = self._silent[connection] = None
+        self._open[connection] = None
         if known:
             self._count(connection)
+        self.note(connection)
         return None
 
     def identify(self, connection: Connection) -> str | None:
@@ -47,25 +47,28 @@ class ConnectionGate:
             return None
         if self._has_too_many(connection):
             return self._refuse_client(connection)
+        self._strangers.drop(connection, connection)
         self._count(connection)
+        self.note(connection)
         return None
 
     def note(self, connection: Connection) -> None:
-        """Take note that the client has just spoken; one with business stays in any case."""
+        """Take note that the client has just spoken, or has got further with its message."""
         if connection not in self._open:
             return
-        if connection.is_busy:
-            self._silent.pop(connection, None)
+        group = self._open[connection]
+        if connection.phase is Phase.STORING:
+            self._find_crowd(connection).drop(connection, group or connection)
         else:
-            self._silent[connection] = None
-            self._silent.move_to_end(connection)
+            self._find_crowd(connection).put_last(connection, group or connection)
 
     def leave(self, connection: Connection) -> None:
         """Count the connection out; once is enough."""
         if connection not in self._open:
             return
-        self._silent.pop(connection, None)
+        crowd = self._find_crowd(connection)
         group = self._open.pop(connection)
+        crowd.drop(connection, group or connection)
         if group is not None:
             self._by_client[group] -= 1
             if not self._by_client[group]:
@@ -91,12 +94,69 @@ class ConnectionGate:
         connection.log_refusal("too-many-connections-from-client", replies.TOO_MANY_FROM_CLIENT)
         return replies.TOO_MANY_FROM_CLIENT
 
+    def _find_crowd(self, connection: Connection) -> _Crowd:
+        """Return where the connection is; one whose client is not known is a stranger's."""
+        known = self._open[connection] is not None
+        return self._relays if known and connection.client.own_relay else self._strangers
+
     def _make_room(self) -> bool:
-        """Show out who has been silent longest, as many as it takes; False: nobody more can be."""
+        """Show out as many as it takes, strangers first; False: nobody more can be."""
         while len(self._open) >= self.settings.max_connections:
-            if not self._silent:
+            connection = self._strangers.choose() or self._relays.choose()
+            if connection is None:
                 return False
-            connection, _ = self._silent.popitem(last=False)
             self.leave(connection)
             connection.make_room()
         return True
+
+
+class _Crowd:
+    """Connections that can be shown out, in turn from the client that has most of them.
+
+    So everybody keeps a fair share of the places, whatever those with more of them do to seem
+    busy. Each client stands under one key, its group, or the connection while nobody knows it.
+    """
+
+    def __init__(self) -> None:
+        self._clients: dict[Hashable, dict[Connection, None]] = {}
+        """Of each, the connection first that has been silent longest."""
+        self._by_size: dict[int, collections.OrderedDict[Hashable, None]] = {}
+        """Of the clients with so many connections, that first which has been silent longest."""
+
+    def put_last(self, connection: Connection, client: Hashable) -> None:
+        """Add the connection, or move it behind the others: it has just spoken."""
+        members = self._clients.setdefault(client, {})
+        before = len(members)
+        members.pop(connection, None)
+        members[connection] = None
+        self._resize(client, before, len(members))
+
+    def drop(self, connection: Connection, client: Hashable) -> None:
+        """Take the connection away, also one that is not here."""
+        members = self._clients.get(client, {})
+        if connection not in members:
+            return
+        before = len(members)
+        del members[connection]
+        self._resize(client, before, len(members))
+        if not members:
+            del self._clients[client]
+
+    def choose(self) -> Connection | None:
+        """Return who has to go next: of a client's, the one whose loss costs least."""
+        if not self._by_size:
+            return None
+        client = next(iter(self._by_size[max(self._by_size)]))
+        return min(self._clients[client], key=_weigh)
+
+    def _resize(self, client: Hashable, before: int, after: int) -> None:
+        if before:
+            del self._by_size[before][client]
+            if not self._by_size[before]:
+                del self._by_size[before]
+        if after:
+            self._by_size.setdefault(after, collections.OrderedDict())[client] = None
+
+
+def _weigh(connection: Connection) -> tuple[Phase, bool]:
+    return connection.phase, connection.has_recipient

@@ -17,7 +17,7 @@ from bounced.listener.client import Client
 from bounced.listener.memory import MessageMemory, Share
 from bounced.listener.refusals import RefusalLog
 from bounced.logs import Event, emit
-from bounced.model import LedgerError, Trust
+from bounced.model import LedgerError, Trust, recipient_key
 from bounced.origin.admission import (
     Accepted,
     Admission,
@@ -25,9 +25,7 @@ from bounced.origin.admission import (
     Refusal,
     judge_recipient,
 )
-from bounced.origin.token import KeyRing
-
-_DAY_S = 86_400
+from bounced.origin.token import KeyRing, find_day
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +34,14 @@ class Recipient:
 
     address: str
     accepted: Accepted
+
+    @property
+    def key(self) -> tuple[str, str]:
+        """Return the same for every way to write this recipient."""
+        token = self.accepted.token
+        if token is not None:
+            return token.type, token.hex_id
+        return self.accepted.door, recipient_key(self.address)
 
 
 class Intake:
@@ -65,7 +71,7 @@ class Intake:
             from_own_relay=client.own_relay,
             settings=settings,
             ring=ring,
-            today=int(self._clock().timestamp()) // _DAY_S,
+            today=find_day(self._clock()),
         )
         if isinstance(judgement, Refusal):
             self.refusals.write(

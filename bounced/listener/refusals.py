@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import asyncio
+import collections
 
 from bounced.listener.client import Client
 from bounced.logs import Event, emit
 
 LINES = 20
 """Lines in a period for one client and one reason; what comes after them is counted."""
+MAX_LINES = 500
+"""Lines in a period for all; who has none of them by then is counted with the others."""
 PERIOD_S = 60.0
-MAX_CLIENTS = 1000
-"""Pairs of client and reason that are counted apart in a period; the others share one count."""
+
+_Key = tuple[str | None, str]
+"""Client and reason; None: any client."""
 
 
 class RefusalLog:
@@ -19,7 +23,9 @@ class RefusalLog:
 
     def __init__(self, period_s: float = PERIOD_S) -> None:
         self._period_s = period_s
-        self._seen: dict[tuple[str | None, str], int] = {}
+        self._written: collections.Counter[_Key] = collections.Counter()
+        self._counted: collections.Counter[_Key] = collections.Counter()
+        self._lines = 0
         self._timer: asyncio.TimerHandle | None = None
 
     def write(
@@ -32,11 +38,10 @@ class RefusalLog:
         recipient: str | None = None,
     ) -> None:
         """Log one refusal, or count it."""
-        key: tuple[str | None, str] = (client.group, why)
-        if key not in self._seen and len(self._seen) >= MAX_CLIENTS:
-            key = (None, why)
-        self._seen[key] = self._seen.get(key, 0) + 1
-        if self._seen[key] <= LINES:
+        key: _Key = (client.group, why)
+        if self._written[key] < LINES and self._lines < MAX_LINES:
+            self._written[key] += 1
+            self._lines += 1
             emit(
                 Event.SMTP_REFUSED,
                 why=why,
@@ -45,6 +50,8 @@ class RefusalLog:
                 recipient=recipient,
                 reply=reply,
             )
+        else:
+            self._counted[key if key in self._written else (None, why)] += 1
         if self._timer is None:
             loop = asyncio.get_running_loop()
             self._timer = loop.call_later(self._period_s, self.settle)
@@ -54,7 +61,9 @@ class RefusalLog:
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
-        seen, self._seen = self._seen, {}
-        for (client, why), times in seen.items():
-            if times > LINES:
-                emit(Event.SMTP_REFUSED, why=why, client=client, times=times - LINES)
+        counted = dict(self._counted)
+        self._written.clear()
+        self._counted.clear()
+        self._lines = 0
+        for (client, why), times in counted.items():
+            emit(Event.SMTP_REFUSED, why=why, client=client, times=times)

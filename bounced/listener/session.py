@@ -19,6 +19,8 @@ from bounced.origin.admission import Refusal
 
 MAX_RECIPIENTS = 100
 """Accepted recipients a transaction (RFC 5321 §4.5.3.1.8)."""
+MAX_COPIES = 4
+"""Different ones of a stranger's: each is another copy to store, and a bounce names one."""
 
 _FAULTS = {
     Fault.TOO_LARGE: replies.TOO_LARGE,
@@ -34,7 +36,10 @@ class Transaction(Envelope):
         super().__init__()
         self.sender: str | None = None
         """"" is the null sender, None: no MAIL yet."""
-        self.recipients: list[Recipient] = []
+        self.recipients: dict[tuple[str, str], Recipient] = {}
+        """Each once, in whatever way it has been written."""
+        self.accepted = 0
+        """RCPT commands; LMTP replies to each."""
 
 
 class SmtpSession(Connection):
@@ -89,7 +94,7 @@ class SmtpSession(Connection):
         reply = await self._receive(transaction)
         self.envelope = Transaction()
         self._reset_timeout()
-        await self.push(self.multiply_reply(reply, len(transaction.recipients)))
+        await self.push(self.multiply_reply(reply, transaction.accepted))
         self.leave_if_asked()
 
     async def smtp_RSET(self, arg: str | None) -> None:
@@ -133,9 +138,9 @@ class SmtpSession(Connection):
         return reply
 
     @property
-    def is_busy(self) -> bool:
+    def has_recipient(self) -> bool:
         """Tell whether a recipient has been accepted, so that a message may be on its way."""
-        return super().is_busy or bool(self._transaction.recipients)
+        return bool(self._transaction.recipients)
 
     @property
     def _transaction(self) -> Transaction:
@@ -168,7 +173,7 @@ class SmtpSession(Connection):
         if self._transaction.sender is not None:
             return replies.NO_NESTED_MAIL
         settings = self.house.settings
-        free = self.house.intake.memory.count_free(settings.max_message_memory)
+        free = self.house.intake.memory.count_free(self.client, settings)
         sender = read_sender(arg, settings.max_message, free)
         if isinstance(sender, Refused):
             self.log_refusal(sender.why, sender.reply)
@@ -184,41 +189,50 @@ class SmtpSession(Connection):
         if isinstance(address, Refused):
             self.log_refusal(address.why, address.reply, transaction.sender)
             return address.reply
-        if len(transaction.recipients) >= MAX_RECIPIENTS:
-            self.log_refusal(
-                "too-many-recipients", replies.TOO_MANY_RECIPIENTS, transaction.sender
-            )
-            return replies.TOO_MANY_RECIPIENTS
+        if transaction.accepted >= MAX_RECIPIENTS:
+            return self._refuse_recipient(transaction.sender)
         judgement = self.house.intake.judge(address, transaction.sender, self.client)
         if isinstance(judgement, Refusal):
             return judgement.reply
-        transaction.recipients.append(Recipient(address, judgement))
+        recipient = Recipient(address, judgement)
+        if recipient.key not in transaction.recipients:
+            if len(transaction.recipients) >= MAX_COPIES and not self.client.own_relay:
+                return self._refuse_recipient(transaction.sender)
+            transaction.recipients[recipient.key] = recipient
+        transaction.accepted += 1
         return replies.RECIPIENT_OK
+
+    def _refuse_recipient(self, sender: str) -> str:
+        self.log_refusal("too-many-recipients", replies.TOO_MANY_RECIPIENTS, sender)
+        return replies.TOO_MANY_RECIPIENTS
 
     async def _receive(self, transaction: Transaction) -> str:
         assert transaction.sender is not None
         settings, intake = self.house.settings, self.house.intake
-        share = intake.memory.open_share(settings.max_message_memory)
-        self.phase = Phase.READING
+        share = intake.memory.open_share(self.client, settings)
+        self.reach(Phase.READING)
         try:
             raw = await read_message(
                 self._reader,
                 max_bytes=settings.max_message,
                 share=share,
                 bare_line_ends=self.client.own_relay,
-                on_progress=self._reset_timeout,
+                on_progress=self._note_progress,
             )
             if isinstance(raw, Fault):
                 self.log_refusal(raw.value, _FAULTS[raw], transaction.sender)
                 return _FAULTS[raw]
-            self.phase = Phase.STORING
-            reply = await intake.keep(
-                raw, transaction.sender, transaction.recipients, self.client, share
-            )
+            self.reach(Phase.STORING)
+            recipients = tuple(transaction.recipients.values())
+            reply = await intake.keep(raw, transaction.sender, recipients, self.client, share)
             if reply == replies.STORED:
                 self.note_stored()
             return reply
         finally:
             if self.phase is Phase.READING:  # else it is held until the commit is over
                 share.release()
-            self.phase = Phase.TALKING
+            self.reach(Phase.TALKING)
+
+    def _note_progress(self) -> None:
+        self._reset_timeout()
+        self.house.gate.note(self)

@@ -29,7 +29,7 @@ from bounced.notifier.delivery import (
     Refused,
 )
 from bounced.origin.admission import AdmissionSettings, build_return_path
-from bounced.origin.token import KeyRing, seal
+from bounced.origin.token import KeyRing, find_day, seal
 
 LEASE = timedelta(minutes=30)
 """How long one attempt may take before another node takes the notice over."""
@@ -39,7 +39,6 @@ FIRST_RETRY = timedelta(seconds=10)
 LAST_RETRY = timedelta(hours=1)
 GIVE_UP = timedelta(days=5)
 """What a mail server's queue lives (RFC 5321 §4.5.4.1)."""
-_DAY_S = 86_400
 
 
 @dataclass(frozen=True, slots=True)
@@ -194,7 +193,7 @@ class Dispatcher:
 
 
 def _make_return_path(claimed: ClaimedNotice, settings: DispatcherSettings) -> str:
-    day = int(claimed.claimed_at.timestamp()) // _DAY_S
+    day = find_day(claimed.claimed_at)
     token = seal(TokenType.NOTICE, bytes.fromhex(claimed.notice), day, settings.ring().signing)
     return build_return_path(token, settings.admission)
 

@@ -94,7 +94,7 @@ def judge_recipient(
 ) -> Admission:
     """Judge one envelope recipient; total.
 
-    `mail_from` is "" for the null sender; `today` counts days since 1970-01-01 UTC.
+    `mail_from` is "" for the null sender; `today` is that of `find_day`.
     """
     local_part, domain = split_address(address)
     if not _is_ours(domain, settings):

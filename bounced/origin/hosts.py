@@ -32,9 +32,9 @@ def parse_address(text: str) -> IPAddress | None:
     return mapped or address
 
 
-def is_in(address: IPAddress, networks: Iterable[IPNetwork]) -> bool:
-    """Tell whether an address lies in one of the networks."""
-    return any(address in network for network in networks)
+def is_in(address: IPAddress | None, networks: Iterable[IPNetwork]) -> bool:
+    """Tell whether an address lies in one of the networks; no address lies in none."""
+    return address is not None and any(address in network for network in networks)
 
 
 def name_host(address: IPAddress) -> str:

@@ -11,7 +11,7 @@ import hashlib
 import hmac
 import re
 from dataclasses import dataclass, field
-from datetime import date, timedelta
+from datetime import UTC, date, datetime, timedelta
 from enum import StrEnum
 
 from bounced.model import ConfigError, TokenType
@@ -97,10 +97,15 @@ class KeyRing:
         return next((key for key in self.keys if key.key_id == key_id), None)
 
 
+def find_day(moment: datetime) -> int:
+    """Return the day of a moment as tokens count them: from 1970-01-01 UTC."""
+    return _count_days(moment.astimezone(UTC).date())
+
+
 def seal(token_type: TokenType, id8: bytes, day: int, key: Key) -> str:
     """Return the token, 31 characters of a-z2-7.
 
-    `id8` has 8 bytes, `day` counts from 1970-01-01 UTC up to 65535 (the year 2149).
+    `id8` has 8 bytes, `day` is that of `find_day`, up to 65535 (the year 2149).
     Raises ValueError for another length, OverflowError for another day.
     """
     if len(id8) != ID_BYTES:
@@ -113,7 +118,7 @@ def seal(token_type: TokenType, id8: bytes, day: int, key: Key) -> str:
 def open_token(text: str, ring: KeyRing, *, today: int, ttl_days: int) -> Token | TokenFault:
     """Open a token in any case of letters; total, takes only what `seal` would write.
 
-    `today` counts days since 1970-01-01 UTC; one day ahead is allowed for clocks.
+    `today` is that of `find_day`; one day ahead is allowed for clocks.
     """
     folded = text.lower() if text.isascii() else ""
     payload = _decode(folded)
@@ -135,12 +140,16 @@ def looks_like_token(local_part: str) -> bool:
     return local_part.isascii() and _SHAPE.fullmatch(local_part.lower()) is not None
 
 
+def _count_days(day: date) -> int:
+    return (day - _DAY_0).days
+
+
 def _find_day_fault(day: int, key: Key, today: int, ttl_days: int) -> TokenFault | None:
     if day > today + 1:
         return TokenFault.FROM_THE_FUTURE
     if today - day > ttl_days:
         return TokenFault.EXPIRED
-    if key.last_day is not None and day > (key.last_day - _DAY_0).days:
+    if key.last_day is not None and day > _count_days(key.last_day):
         return TokenFault.RETIRED_KEY
     return None
 

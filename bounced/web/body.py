@@ -19,19 +19,38 @@ from starlette.requests import ClientDisconnect, Request
 from bounced.ledger.records import clean_text
 from bounced.web.problem import Fault, Problem
 
-MAX_BODY = 8 * 2**20
+MAX_BODY = 5 * 2**20
+"""1,000 sends to 100 recipients of 40 octets each, with all that belongs to them."""
+MAX_MARKS = 200_000
+"""Of `[{:,`, inside texts too: those 1,000 sends have 120,000.
+
+Reading JSON holds up everyone else in the loop: by parts, not by bytes.
+"""
+MAX_KEYS = 20
+"""Of one object; who sends more has no request of ours."""
 MAX_FAULTS = 100
 """Errors that one answer names."""
 
 _LARGE = 64 * 2**10
 """Bytes from which on reading JSON would hold up everyone else in the loop."""
 _LONGEST_FIELD = 100
+_LONGEST_NUMBER = 20
+_MOST_FAULTS = 10_000
+"""Making 100,000 errors, to name the first hundred, takes half a second."""
 _WORDS = {
     "extra_forbidden": "there is no such key",
     "missing": "is missing",
     "model_type": "an object is needed",
+    "string_type": "a text is needed",
+    "string_unicode": "this text holds half a surrogate pair",
+    "string_too_long": "{max_length} characters at most",
+    "list_type": "a list is needed",
+    "too_short": "at least {min_length} is needed",
+    "too_long": "{max_length} at most",
+    "literal_error": "must be {expected}",
+    "value_error": "{error}",
 }
-"""Where pydantic speaks to a programmer of Python."""
+"""What pydantic says to a programmer of Python, said to one of any language."""
 _DIGITS = re.compile("[0-9]{1,18}")
 
 M = TypeVar("M", bound=BaseModel)
@@ -54,23 +73,26 @@ async def read_body(request: Request, model: type[M], *, within: timedelta) -> M
 
 def parse_body(raw: bytes, model: type[M]) -> M:
     """Parse and check; raises Problem 400 for what is no JSON, 422 for what does not fit."""
+    if sum(map(raw.count, (b"[", b"{", b":", b","))) > MAX_MARKS:
+        raise Problem(413, f"a body has {MAX_MARKS:,} brackets, colons and commas at most")
     try:
         value = json.loads(
-            raw.decode("utf-8"), object_pairs_hook=_read_object, parse_constant=_refuse_constant
+            raw.decode("utf-8"),
+            object_pairs_hook=_read_object,
+            parse_constant=_refuse_constant,
+            parse_int=_read_number,
+            parse_float=_read_number,
         )
     except UnicodeDecodeError:
         raise Problem(400, "the body is not UTF-8") from None
     except RecursionError:
         raise Problem(400, "the body is nested too deeply") from None
-    except ValueError as error:  # json.JSONDecodeError is one, a number of 5,000 digits another
+    except ValueError as error:  # json.JSONDecodeError is one
         raise Problem(400, f"the body is no JSON: {error}") from None
     try:
         return model.model_validate(value)
     except ValidationError as error:
-        found = error.errors(include_url=False, include_input=False, include_context=False)
-        raise Problem(
-            422, "the body does not fit; `errors` tells where", _describe(found)
-        ) from None
+        raise _refuse_misfit(error) from None
 
 
 def _check_media_type(request: Request) -> None:
@@ -104,6 +126,8 @@ def _hang_up(status: int, detail: str) -> Problem:
 
 def _read_object(pairs: list[tuple[str, object]]) -> dict[str, object]:
     """Refuse what two readers would read differently (RFC 8259 §4), and names no text can hold."""
+    if len(pairs) > MAX_KEYS:
+        raise ValueError(f"an object has more than {MAX_KEYS} keys")
     found = dict(pairs)
     if len(found) != len(pairs):
         raise ValueError("an object names a key twice")
@@ -116,13 +140,28 @@ def _refuse_constant(name: str) -> object:
     raise ValueError(f"{name} is no JSON number")
 
 
+def _read_number(text: str) -> float:
+    """Read what no request has: a long one would take its time."""
+    if len(text) > _LONGEST_NUMBER:
+        raise ValueError(f"a number has more than {_LONGEST_NUMBER} characters")
+    return float(text)
+
+
+def _refuse_misfit(error: ValidationError) -> Problem:
+    if error.error_count() > _MOST_FAULTS:
+        return Problem(
+            422,
+            f"the body does not fit in {error.error_count():,} places; send a part of it to be "
+            "told where",
+        )
+    found = error.errors(include_url=False, include_input=False)
+    return Problem(422, "the body does not fit; `errors` tells where", _describe(found))
+
+
 def _describe(errors: Sequence[ErrorDetails]) -> list[Fault]:
     """Turn validation errors into faults, the first hundred."""
     return [
-        _place(
-            error["loc"],
-            _WORDS.get(error["type"]) or error["msg"].removeprefix("Value error, "),
-        )
+        _place(error["loc"], _WORDS[error["type"]].format_map(error.get("ctx", {})))
         for error in errors[:MAX_FAULTS]
     ]
 

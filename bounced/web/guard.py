@@ -14,8 +14,10 @@ from bounced.logs import Event, emit
 from bounced.web.problem import Problem
 from bounced.web.tokens import TokenFile
 
-_BEARER = re.compile(r"bearer +([!-~]+) *", re.IGNORECASE)
+_BEARER = re.compile(r"bearer +([!-~]+(?: +[!-~]+)*) *", re.IGNORECASE)
 _CHALLENGE = {"WWW-Authenticate": 'Bearer realm="bounced"'}
+_NO_TOKEN = "no bearer token: send Authorization: Bearer, and the token behind it, once"  # noqa: S105
+_UNKNOWN = "this token is not known: send the token alone, without its name"
 _PAUSE = timedelta(minutes=1)
 """One line a client and minute: whoever guesses tokens must not fill the disk with log."""
 _CLIENTS = 1000
@@ -51,7 +53,7 @@ class Guard:
         name = tokens.find_name(match[1]) if match else None
         if name is None:
             self._log(request, "unknown-token" if match else "no-token")
-            raise Problem(401, "a bearer token is needed", headers=_CHALLENGE)
+            raise Problem(401, _UNKNOWN if match else _NO_TOKEN, headers=_CHALLENGE)
         return name
 
     def _log(self, request: Request, why: str) -> None:

@@ -41,12 +41,7 @@ async def correct(api: Api, asked: CorrectedRequest, caller: str) -> CasesAnswer
 
     closed = await api.write(work)
     new = f", now {asked.new_recipient}" if asked.new_recipient else ""
-    emit(
-        Event.OPERATOR_ACTED,
-        action="api corrected",
-        subject=asked.recipient,
-        detail=f"token {caller}{new}",
-    )
+    _tell("corrected", asked.recipient, f"token {caller}{new}")
     for case in closed:
         emit(
             Event.CASE_CLOSED,
@@ -82,12 +77,7 @@ async def prove_delivery(api: Api, asked: DeliveredRequest, caller: str) -> Case
         raise make_unavailable(
             "a notice of the case is on its way just now", error.until - now
         ) from None
-    emit(
-        Event.OPERATOR_ACTED,
-        action="api delivered",
-        subject=asked.recipient,
-        detail=f"token {caller}",
-    )
+    _tell("delivered", asked.recipient, f"token {caller}")
     for case in reset:
         emit(
             Event.CASE_RESET,
@@ -98,6 +88,10 @@ async def prove_delivery(api: Api, asked: DeliveredRequest, caller: str) -> Case
             why="delivered",
         )
     return CasesAnswer(cases=len(reset))
+
+
+def _tell(what: str, recipient: str, detail: str) -> None:
+    emit(Event.OPERATOR_ACTED, action=f"api {what}", subject=recipient, detail=detail)
 
 
 def _answer(standing: Standing) -> StandingAnswer:

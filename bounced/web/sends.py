@@ -20,12 +20,10 @@ from bounced.origin.admission import (
     build_return_path,
     judge_recipient,
 )
-from bounced.origin.token import KeyRing, seal
+from bounced.origin.token import KeyRing, find_day, seal
 from bounced.web.api import Api
 from bounced.web.problem import Fault, Problem
 from bounced.web.schema import RegisteredSend, SendRequest, SendsAnswer, SendsRequest
-
-_DAY_S = 86_400
 
 
 async def register(api: Api, asked: SendsRequest, _caller: str) -> SendsAnswer:
@@ -98,7 +96,7 @@ def _draw(
 
 
 def _seal(send: str, now: datetime, admission: AdmissionSettings, ring: KeyRing) -> str:
-    token = seal(TokenType.SEND, bytes.fromhex(send), _find_day(now), ring.signing)
+    token = seal(TokenType.SEND, bytes.fromhex(send), find_day(now), ring.signing)
     return build_return_path(token, admission)
 
 
@@ -110,7 +108,7 @@ def _is_taken(one: KeyedSend, now: datetime, admission: AdmissionSettings, ring:
         from_own_relay=False,
         settings=admission,
         ring=ring,
-        today=_find_day(now),
+        today=find_day(now),
     )
     return isinstance(judged, Accepted) and judged.door is Door.TOKEN
 
@@ -125,7 +123,3 @@ def _renew(
     return_path = _seal(one.send.send, now, admission, ring)
     sends.renew(connection, one.send.send, return_path)
     return replace(one, return_path=return_path)
-
-
-def _find_day(now: datetime) -> int:
-    return int(now.timestamp()) // _DAY_S

@@ -8,6 +8,7 @@ import logging
 import socket
 from collections.abc import Iterator, Sequence
 from datetime import timedelta
+from operator import itemgetter
 from typing import Any
 
 import uvicorn
@@ -17,15 +18,17 @@ from uvicorn.protocols.http.h11_impl import H11Protocol
 from bounced.values import parse_address
 
 MAX_CONNECTIONS = 250
-"""Above, 503; SMTP needs its file descriptors."""
+"""Above, whoever has rested longest goes: SMTP needs its file descriptors."""
 HEAD_S = 10.0
 """How long a connection may take to its next request's head, from the first byte to the last."""
 KEEP_ALIVE_S = 10
 """How long a connection may rest between two requests."""
 SEND_S = 30.0
-"""How long a client may leave an answer unread."""
+"""How long a client may leave any part of an answer unread, closed or not."""
 
 _BACKLOG = 128
+_LAST_WORD_S = 1.0
+"""How long a request that was broken off has to answer 500."""
 
 
 class HttpServer:
@@ -42,7 +45,8 @@ class HttpServer:
             access_log=False,
             proxy_headers=False,
             server_header=False,
-            limit_concurrency=MAX_CONNECTIONS,
+            # Reached by requests alone, whose clients have gone: 503 (uvicorn).
+            limit_concurrency=MAX_CONNECTIONS + 1,
             timeout_keep_alive=KEEP_ALIVE_S,
             backlog=_BACKLOG,
         )
@@ -74,6 +78,11 @@ class HttpServer:
         self._config.timeout_graceful_shutdown = max(1, int(grace.total_seconds()))
         self._server.should_exit = True
         await asyncio.wait({self._running})  # who is cancelled while waiting may stop it again
+        state = self._server.server_state
+        if state.tasks:
+            await asyncio.wait(state.tasks, timeout=_LAST_WORD_S)
+        for each in list(state.connections):
+            each.transport.abort()
         self._sockets = []
 
 
@@ -93,10 +102,17 @@ class _Connection(H11Protocol):
 
     _patience: asyncio.TimerHandle | None = None
     _unread: asyncio.TimerHandle | None = None
+    _rests_since = 0.0
+    """By the loop's clock; of meaning while no request is being answered."""
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
+        # pause_writing then comes with the first byte left unread, and resume_writing with the
+        # last one read: `close` alone waits for the client, however long.
+        transport.set_write_buffer_limits(high=0)
         self._wait_for_request()
+        if len(self.connections) > MAX_CONNECTIONS:
+            _drop_longest_resting(self.connections)
 
     def data_received(self, data: bytes) -> None:
         super().data_received(data)
@@ -121,9 +137,26 @@ class _Connection(H11Protocol):
         _cancel(self._unread)
         super().connection_lost(exc)
 
+    @property
+    def rests_since(self) -> float | None:
+        """Return since when no request has been at hand; None: one is."""
+        at_hand = self.cycle is not None and not self.cycle.response_complete
+        return None if at_hand else self._rests_since
+
     def _wait_for_request(self) -> None:
         _cancel(self._patience)
+        self._rests_since = self.loop.time()
         self._patience = self.loop.call_later(HEAD_S, self.transport.close)
+
+
+def _drop_longest_resting(connections: set[Any]) -> None:
+    """Abort one; the newcomer rests too, so he goes where everyone else is at work."""
+    _, dropped = min(
+        ((each.rests_since, each) for each in connections if each.rests_since is not None),
+        key=itemgetter(0),
+    )
+    connections.remove(dropped)  # now, not in the loop's next round: more may come in this one
+    dropped.transport.abort()
 
 
 async def _bind(listen: str) -> list[socket.socket]:

@@ -76,6 +76,18 @@ async def send_half(_reader: asyncio.StreamReader, writer: asyncio.StreamWriter)
     await asyncio.sleep(3600)
 
 
+async def stay_addressed(_reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    """Name a recipient and say nothing more."""
+    await _send(writer, HELLO + ENVELOPE)
+    await asyncio.sleep(3600)
+
+
+async def stay_in_data(_reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    """Begin a message and say nothing more."""
+    await _send(writer, HELLO + ENVELOPE + b"DATA\r\nSubject: x\r\n")
+    await asyncio.sleep(3600)
+
+
 async def send_much(_reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
     """Send 2 MiB of a message and nothing more: together far more than all may take."""
     await _send(writer, HELLO + ENVELOPE + b"DATA\r\n" + (b"x" * 1022 + b"\r\n") * 2048)
@@ -103,6 +115,11 @@ MIXED: tuple[tuple[Attack, int], ...] = (
     (send_garbage, 100),
     (come_and_go, 50),
 )
+CROWDS: tuple[tuple[str, tuple[tuple[Attack, int], ...]], ...] = (
+    ("1,250 with a recipient", ((stay_addressed, 1250),)),
+    ("1,250 with an unfinished message", ((stay_in_data, 1250),)),
+)
+"""More than there are places; who has to make room connects again at once."""
 HELD: tuple[tuple[str, Attack, int], ...] = (
     ("idle", stay_idle, 1000),
     ("with 300 KiB of an unfinished message", send_half, 1000),
@@ -115,7 +132,7 @@ HELD: tuple[tuple[str, Attack, int], ...] = (
 def run() -> list[tuple[str, float]]:
     """Return figure and value."""
     _allow_files()
-    return [*_measure_waiting(), *_measure_memory(), *_measure_refusal()]
+    return [*_measure_waiting(), *_measure_crowds(), *_measure_memory(), *_measure_refusal()]
 
 
 def _measure_waiting() -> list[tuple[str, float]]:
@@ -136,6 +153,22 @@ def _measure_waiting() -> list[tuple[str, float]]:
             _quantile(loaded, 0.99) / _quantile(quiet, 0.99),
         ),
     ]
+
+
+def _measure_crowds() -> list[tuple[str, float]]:
+    figures = []
+    for name, attacks in CROWDS:
+        with _start_server() as (server, port), _start_attackers(port, attacks):
+            time.sleep(SETTLE_S)
+            before = _ask(server, "cpu")
+            loaded = asyncio.run(_deliver_for(port, SECONDS))
+            load = (_ask(server, "cpu") - before) / SECONDS
+        figures += [
+            (f"honest delivery among {name}, median, ms", _quantile(loaded, 0.5) * 1000),
+            (f"honest delivery among {name}, p99, ms", _quantile(loaded, 0.99) * 1000),
+            (f"CPU of the server among {name}, %", load * 100),
+        ]
+    return figures
 
 
 def _measure_memory() -> list[tuple[str, float]]:

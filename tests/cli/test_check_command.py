@@ -52,6 +52,12 @@ def break_database(folder: Path) -> str:
     return ""
 
 
+def miss_folder(folder: Path) -> str:
+    config = folder / "config.toml"
+    config.write_text(config.read_text().replace(f"{folder}/bounced.db", f"{folder}/absent/b.db"))
+    return ""
+
+
 def miss_keys(folder: Path) -> str:
     return f'[return_path]\nkeys_file = "{folder}/absent.keys"\n'
 
@@ -76,6 +82,10 @@ WRONG: dict[str, tuple[Callable[[Path], str], str]] = {
     "database": (
         break_database,
         "wrong    database: database sqlite:///{folder}/bounced.db: file is not a database",
+    ),
+    "folder": (
+        miss_folder,
+        "wrong    database: database sqlite:///{folder}/absent/b.db: folder {folder}/absent does",
     ),
     "keys": (miss_keys, "wrong    keys: {folder}/absent.keys: cannot be read: No such file"),
     "key-mode": (
@@ -137,6 +147,8 @@ def test_what_is_wrong_is_named_and_the_rest_is_still_looked_at(
     outcome = bounced("check")
     assert outcome.code == 78
     assert line.format(folder=tmp_path) in outcome.out
+    wrong = [line for line in outcome.out.splitlines() if line.startswith("wrong")]
+    assert len({line.partition(":")[0] for line in wrong}) == 1
     assert "warning  relay.host is empty" in outcome.out
 
 
@@ -182,6 +194,30 @@ def test_a_missing_password_file_is_wrong(bounced: CommandLine, tmp_path: Path) 
     assert (
         f"wrong    relay: relay.password_file: {tmp_path}/absent: cannot be read: No such file"
     ) in bounced("check").out
+
+
+def test_a_password_file_that_everybody_may_read_is_wrong(
+    bounced: CommandLine, tmp_path: Path
+) -> None:
+    password = tmp_path / "password"
+    password.write_text("x")
+    password.chmod(0o644)
+    configure_relay(bounced, 1, f'username = "u"\npassword_file = "{password}"\n')
+    assert (
+        f"wrong    relay: {password}: everybody may read it; mend: chmod o= {password}"
+    ) in bounced("check").out
+
+
+def test_keys_of_their_own_are_looked_at_where_the_database_cannot_be_had(
+    bounced: CommandLine, tmp_path: Path
+) -> None:
+    open_keys(tmp_path)
+    bounced.configure(f'[return_path]\nkeys_file = "{tmp_path}/bounced.keys"\n')
+    miss_folder(tmp_path)
+    keys = f"{tmp_path}/bounced.keys"
+    assert f"wrong    keys: {keys}: everybody may read it; mend: chmod o= {keys}" in (
+        bounced("check").out
+    )
 
 
 @pytest.mark.parametrize(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import sqlite3
 import stat
 from contextlib import closing
+from itertools import count
 from pathlib import Path
 
 import pytest
@@ -12,9 +13,10 @@ from sqlalchemy import select
 
 from bounced.ledger.engine import Ledger, newest_version
 from bounced.ledger.lock import hold_database
+from bounced.ledger.outbox import read_events
 from bounced.ledger.schema import metadata
 from tests.cli.conftest import CommandLine
-from tests.ledger.office import HOUR, Office
+from tests.ledger.office import DAY, HOUR, START, Office
 
 
 @pytest.fixture
@@ -30,6 +32,7 @@ def filled(sqlite_url: str) -> str:
         office.fail(f"s{number}")
     office.move(HOUR)
     office.send_due()
+    read_events(office.ledger, 0, 10)
     office.ledger.close()
     return sqlite_url
 
@@ -140,6 +143,27 @@ def test_everything_is_copied_to_postgresql(
     target = request.getfixturevalue("make_bare_postgres_url")()
     assert bounced("db", "copy", target).code == 0
     assert dump(target) == dump(filled)
+
+
+def test_a_copy_goes_on_where_the_original_stood(
+    bounced: CommandLine, filled: str, tmp_path: Path, request: pytest.FixtureRequest
+) -> None:
+    there = request.getfixturevalue("make_bare_postgres_url")()
+    back = f"sqlite:///{tmp_path}/back.db"
+    bounced("db", "copy", there)
+    config = write_config(tmp_path / "there.toml", there)
+    assert bounced("db", "copy", back, "--config", str(config)).code == 0
+    for url in (there, back):
+        office = Office(Ledger(url), now=START + DAY, ids=count(100))
+        assert office.fail("after the copy").strikes == 4
+        found, last = read_events(office.ledger, 4, 10)
+        office.ledger.close()
+        assert ([event.event for event in found], last) == (["strike_counted"], 5)
+
+
+def write_config(path: Path, url: str) -> Path:
+    path.write_text(f'[database]\nurl = "{url}"\n')
+    return path
 
 
 def test_a_database_that_is_not_empty_is_not_copied_to(

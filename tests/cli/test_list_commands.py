@@ -135,7 +135,7 @@ class TestLists:
         ("command", "parts"),
         [
             ("reports", [RECIPIENT, "bad-address", HELD, "ops-mailbox", "2026-11-02 08:00"]),
-            ("cases", [RECIPIENT, AUTHOR, OTHER, "mailbox-full", "due 2026-11-02 09:15"]),
+            ("cases", [RECIPIENT, AUTHOR, OTHER, "mailbox-full", "2026-11-02 09:15"]),
             ("notices", [AUTHOR, f"{FULL} no. 1", "sent", "250 ok"]),
             ("quarantine", [HELD, "192.0.2.9", "written to postmaster"]),
         ],
@@ -151,7 +151,8 @@ class TestLists:
     def test_the_heads_of_a_table_name_the_zone_of_its_times(
         self, bounced: CommandLine, command: str
     ) -> None:
-        assert "(UTC)" in bounced(command, "list").out.splitlines()[0]
+        heads, line, _ = bounced(command, "list").out.partition("─")
+        assert (line, "(UTC)" in heads) == ("─", True)
 
     def test_one_report_is_shown_with_its_verdict(self, bounced: CommandLine) -> None:
         (row,) = bounced("reports", "list", "--json", "--recipient", FULL).rows
@@ -258,7 +259,7 @@ def test_a_case_whose_notice_is_on_its_way_is_reset_later(
     (case,) = [row for row in office.list_cases(subject=RECIPIENT) if row["author"] == AUTHOR]
     outcome = bounced("cases", "reset", case["case"])
     assert outcome.code == 75
-    assert "on its way just now" in outcome.err
+    assert "on its way or waits" in outcome.err
 
 
 def test_a_closed_case_keeps_its_count(bounced: CommandLine, office: Office) -> None:

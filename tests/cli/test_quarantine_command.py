@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import pty
 import subprocess
@@ -18,7 +19,10 @@ from bounced.ledger.engine import Ledger
 from bounced.ledger.records import NewReport, ReportState
 from bounced.model import TokenType
 from bounced.origin.keytext import format_keys
-from bounced.origin.token import Key, KeyRing, seal
+from bounced.origin.token import Key, KeyRing, find_day, seal
+from bounced.origin.why import Why
+from bounced.processor.processor import REFUSED
+from bounced.processor.worker import Unreadable
 from tests.cli.conftest import CommandLine
 from tests.ledger.office import DAY, HOUR, START
 from tests.ledger.strangers import FLOOD, HONEST, THIRD, put
@@ -29,7 +33,8 @@ OWN_RELAY = (
     "then release the report"
 )
 SEND = bytes.fromhex("00000000000000aa")
-TODAY = (START.date() - date(1970, 1, 1)).days
+TODAY = find_day(START)
+NEVER_HELD = {Why.ORIGIN_UNRESOLVED, Why.NOTICE_BOUNCED, Why.PROBE}
 
 
 @pytest.fixture
@@ -86,6 +91,25 @@ class TestList:
             == bounced("reports", "list", "--json", "--state", "quarantined").rows
         )
 
+    @pytest.mark.parametrize(
+        ("choice", "complaint"),
+        [
+            (["--why", "nonsense"], "--why nonsense: no such reason; there are client-not-own-"),
+            (["--client", "foo"], "--client foo: no address or network"),
+        ],
+    )
+    def test_what_cannot_be_chosen_is_a_usage_error(
+        self, bounced: CommandLine, choice: list[str], complaint: str
+    ) -> None:
+        outcome = bounced("quarantine", "list", *choice)
+        assert outcome.code == 64
+        assert complaint in " ".join(outcome.err.split())
+
+    def test_a_choice_without_a_hit_says_so(self, bounced: CommandLine) -> None:
+        shown = bounced("quarantine", "list", "--client", "local").out.splitlines()
+        assert shown[0] == "nothing in quarantine matches"
+        assert shown[1].startswith("0 shown of 5 in quarantine")
+
     def test_the_last_line_sums_up(self, bounced: CommandLine) -> None:
         shown = bounced("quarantine", "list", "--client", FLOOD).out.splitlines()
         assert shown[-1] == (
@@ -106,11 +130,7 @@ class TestShow:
             f"delete   bounced quarantine drop {report}",
         ]
 
-    @pytest.mark.parametrize("why", [
-        "client-not-own-relay", "received-from-outside", "returned-message-from-outside",
-        "received-unreadable", "unsigned", "unknown-local-part", "ops-mailbox",
-        "deadline", "memory", "parser-failed", "worker-killed", "ledger-refused",
-    ])  # fmt: skip
+    @pytest.mark.parametrize("why", sorted({*Why, *Unreadable, REFUSED} - NEVER_HELD))
     def test_for_every_reason_there_is_something_to_do(
         self, bounced: CommandLine, ledger: Ledger, why: str
     ) -> None:
@@ -136,15 +156,29 @@ class TestMany:
         released = {*held[FLOOD][:2], *held[HONEST]} if action == "release" else set()
         assert list_stored(ledger) == released
 
-    def test_the_log_tells_of_each(
+    def test_the_log_tells_of_the_act_in_one_line(
         self, bounced: CommandLine, held: dict[str, list[str]], action: str
     ) -> None:
         outcome = bounced("quarantine", action, "--client", FLOOD, "--yes")
-        lines = outcome.err.splitlines()
-        assert [f'"report": "{report}"' in line for line, report in zip(
-            lines, reversed(held[FLOOD]), strict=True
-        )] == [True] * 3  # fmt: skip
-        assert [f'"action": "quarantine {action}"' in line for line in lines] == [True] * 3
+        (line,) = map(json.loads, outcome.err.splitlines())
+        assert (line["event"], line["action"]) == ("operator_acted", f"quarantine {action}")
+        named = ", ".join(reversed(held[FLOOD]))
+        assert line["detail"] == f"3 reports, client {FLOOD}/32: {named}"
+
+    def test_the_log_does_not_name_a_host_of_reports(
+        self, bounced: CommandLine, ledger: Ledger, action: str
+    ) -> None:
+        put(ledger, FLOOD, 11)
+        outcome = bounced("quarantine", action, "--all", "--yes")
+        (line,) = map(json.loads, outcome.err.splitlines())
+        assert (line["action"], line["detail"]) == (f"quarantine {action}", "11 reports, all")
+
+    def test_the_log_names_a_single_report(
+        self, bounced: CommandLine, held: dict[str, list[str]], action: str
+    ) -> None:
+        outcome = bounced("quarantine", action, *held[HONEST])
+        (line,) = map(json.loads, outcome.err.splitlines())
+        assert ([line["report"]], "detail" in line) == (held[HONEST], False)
 
     @pytest.mark.parametrize(("choice", "clients"), CHOICES[:-1])
     @pytest.mark.usefixtures("held")
@@ -173,12 +207,14 @@ class TestMany:
     def test_what_is_meant_must_be_said_in_one_way(
         self, bounced: CommandLine, ledger: Ledger, action: str, arguments: list[str]
     ) -> None:
-        assert bounced("quarantine", action, *arguments).code == 64
+        outcome = bounced("quarantine", action, *arguments)
+        assert outcome.code == 64
+        assert ("exclude each other" in outcome.err) == ("--all" in arguments)
         assert count_held(ledger) == 5
 
     @pytest.mark.usefixtures("held")
     def test_nothing_of_a_kind_is_told(self, bounced: CommandLine, action: str) -> None:
-        outcome = bounced("quarantine", action, "--why", "nope", "--yes")
+        outcome = bounced("quarantine", action, "--client", "192.0.2.99", "--yes")
         assert (outcome.code, outcome.complaints) == (
             65,
             ["bounced: nothing of that kind is in quarantine"],
@@ -224,6 +260,7 @@ class TestMany:
         os.close(theirs)
         os.close(ours)
         assert "3 reports? [y/N]" in done.stdout
+        assert ("their authors may be mailed" in done.stdout) == (action == "release")
         assert (done.returncode, count_held(ledger)) == outcome
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import fcntl
+import io
 import json
 import os
 import pty
@@ -220,6 +221,49 @@ def test_a_terminal_that_is_too_narrow_for_a_table_gets_records(
         "",
         "id       1",
         "address  c",
+    ]
+
+
+def test_names_stand_one_below_the_other_as_what_they_name_does(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(output, "make_console", lambda _least=0: Console(width=40))
+    output.print_table("", ("case, seen (UTC)", "strikes"), [(["1f2e", "2026-11-22"], 3)])
+    assert [line.rstrip() for line in capsys.readouterr().out.splitlines()] == [
+        "case",
+        "seen (UTC)  strikes",
+        "─" * 19,
+        "1f2e        3",
+        "2026-11-22",
+    ]
+
+
+def test_a_record_names_each_line_of_a_cell_and_is_wrapped(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    narrow = Console(width=50, force_terminal=True, file=io.StringIO())
+    monkeypatch.setattr(output, "make_console", lambda _least=0: narrow)
+    words = "the host is in no list of ours: add it to smtp.own_relays"
+    row = (["1f2e", "2026-11-22"], LONG, ["not-own", words])
+    output.print_table("", ("report, seen (UTC)", "author", "missing"), [row])
+    assert capsys.readouterr().out.splitlines() == [
+        "report      1f2e",
+        "seen (UTC)  2026-11-22",
+        f"author      {LONG}",
+        "missing     not-own",
+        "            the host is in no list of ours: add it to",
+        "            smtp.own_relays",
+    ]
+
+
+def test_a_list_that_is_too_long_for_a_line_has_one_item_a_line(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    output.print_facts({"state": ["open", "held"], "cases": [LONG] * 9})
+    assert capsys.readouterr().out.splitlines() == [
+        "state  open, held",
+        f"cases  {LONG}",
+        *[f"       {LONG}"] * 8,
     ]
 
 

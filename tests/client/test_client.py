@@ -275,7 +275,9 @@ REFUSALS = {
     401: UnauthorizedError,
     403: UnauthorizedError,
     404: InvalidError,
+    405: InvalidError,
     409: ConflictError,
+    410: InvalidError,
     413: InvalidError,
     415: InvalidError,
     422: InvalidError,
@@ -447,6 +449,23 @@ def test_a_url_that_leads_nowhere_is_refused_at_once(url: str) -> None:
         Client(url, TOKEN)
 
 
+@pytest.mark.parametrize("path", ["/v1", "/v1/", "/bounced/v1"])
+def test_a_url_with_the_version_in_it_is_refused_at_once(path: str) -> None:
+    with pytest.raises(ValueError, match=r"^base_url .*: leave /v1 away, the client adds it$"):
+        Client(f"http://127.0.0.1:8080{path}", TOKEN)
+
+
+async def test_one_address_is_not_taken_for_a_list_of_letters(
+    script: Script, call: Caller
+) -> None:
+    said = r"^recipients is one text, 'a@b\.example': write \['a@b\.example'\]$"
+    with pytest.raises(TypeError, match=said):
+        await call("lookup", "a@b.example")
+    with pytest.raises(TypeError, match=said):
+        Send(key="k", author="anna@planners.example", recipients="a@b.example")  # type: ignore[arg-type]  # the mistake
+    assert script.asked == []
+
+
 @pytest.mark.parametrize("token", ["", "read from a file\n", "tab\t", "schlüssel"])
 def test_a_token_that_cannot_be_sent_is_refused_at_once(token: str) -> None:
     with pytest.raises(ValueError, match=r"^the token "):
@@ -481,4 +500,4 @@ def test_the_client_works_as_a_copied_folder(tmp_path: Path) -> None:
 
 def test_without_its_library_the_client_says_what_to_install() -> None:
     told = run_python("import sys; sys.modules['httpx2'] = None\nimport bounced.client")
-    assert told == "ImportError: bounced.client needs httpx2: install bounced-daemon[client]"
+    assert told == "ImportError: bounced.client needs httpx2: pip install httpx2"

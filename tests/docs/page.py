@@ -59,6 +59,14 @@ def read_settings() -> list[str]:
     return [block[2] for block in _BLOCK.finditer(text) if block[1] == "toml"]
 
 
+def read_names(heading: str) -> set[str]:
+    """Return what stands in the first column of the table whose first column has this heading."""
+    text = PAGE.read_text(encoding="utf-8")
+    table = text.partition(f"\n| {heading} |")[2].partition("\n\n")[0]
+    first = (line.split("|")[1] for line in table.splitlines()[2:])
+    return {name for names in first for name in re.findall(r"`([\w-]+)`", names)}
+
+
 def blur(output: str) -> Any:
     """Return an output without what differs from run to run; JSON as what it says."""
     try:

@@ -6,6 +6,7 @@ import asyncio
 import email
 import json
 import os
+import socket
 import sys
 from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass, field
@@ -28,6 +29,16 @@ import json, sys, django
 django.setup()
 from protocols import bounces, mails, models
 """
+CONNECT_ONCE = """\
+import smtplib
+def connect_once(made):
+    def connect(*arguments, **options):
+        if made:
+            raise ConnectionRefusedError("the relay is dead")
+        made.append(True)
+        return smtplib.SMTP(*arguments, **options)
+    return property(lambda _: connect)
+"""
 SETTINGS = """
 SECRET_KEY = "of this test"
 INSTALLED_APPS = ["protocols"]
@@ -40,10 +51,19 @@ EMAIL_HOST = "127.0.0.1"
 
 @dataclass
 class Sink:
-    """The relay of the application: keeps each mail with its envelope."""
+    """The relay of the application: keeps each mail with its envelope, refuses some recipients."""
 
     port: int = 0
     mails: list[tuple[str, list[str], Message]] = field(default_factory=list)
+    refused: dict[str, str] = field(default_factory=dict)
+
+    async def handle_RCPT(  # noqa: N802 - aiosmtpd's name
+        self, _server: SMTP, _session: Session, envelope: Envelope, address: str, _: list[str]
+    ) -> str:
+        if address in self.refused:
+            return self.refused[address]
+        envelope.rcpt_tos.append(address)
+        return "250 OK"
 
     async def handle_DATA(self, _server: SMTP, _session: Session, envelope: Envelope) -> str:  # noqa: N802 - aiosmtpd's name
         assert isinstance(envelope.content, bytes)
@@ -97,6 +117,10 @@ class Application:
         path.write_text(text)
 
     async def run(self, *arguments: str) -> str:
+        return (await self.run_and_log(*arguments))[0]
+
+    async def run_and_log(self, *arguments: str) -> tuple[str, str]:
+        """Return what a program of the application prints, and what it logs."""
         process = await asyncio.create_subprocess_exec(
             sys.executable,
             *arguments,
@@ -107,7 +131,7 @@ class Application:
         )
         out, err = await process.communicate()
         assert process.returncode == 0, err.decode()
-        return out.decode()
+        return out.decode(), err.decode()
 
 
 async def test_the_python_example_sends_to_good_addresses_with_their_return_paths(
@@ -154,12 +178,16 @@ async def list_failures(site: Application) -> object:
     return json.loads(await site.run("-c", f"{MAIN}print(json.dumps({rows}))"))
 
 
+async def migrate(site: Application) -> None:
+    await site.run("-m", "django", "makemigrations", "protocols")
+    await site.run("-m", "django", "migrate")
+
+
 async def test_the_django_example_sends_each_recipient_a_mail_of_his_own_and_hears_of_failures(
     site: Application, daemon: ServeProcess, sink: Sink
 ) -> None:
-    await site.run("-m", "django", "makemigrations", "protocols")
-    await site.run("-m", "django", "migrate")
-    assert await send(site, f"Eva <{EVA}>", TOM) == "2"
+    await migrate(site)
+    assert await send(site, f"Eva <{EVA}>", TOM) == "1"
     paths = [path for path, _, _ in sink.mails]
     assert [recipients for _, recipients, _ in sink.mails] == [[EVA], [TOM]]
     assert len(set(paths)) == 2
@@ -174,9 +202,8 @@ async def test_the_django_example_sends_each_recipient_a_mail_of_his_own_and_hea
     await deliver(daemon.smtp, report, paths[0])
     await asyncio.to_thread(daemon.wait_for, "strike_counted")
     assert await list_failures(site) == [["4711", EVA, "bad-address", "user-unknown"]]
+    await site.run("-c", f"{MAIN}models.Cursor.objects.update(position='')")  # as a second run
     assert await list_failures(site) == [["4711", EVA, "bad-address", "user-unknown"]]
-    known = await site.run("-c", f"{MAIN}print(bounces.find_known_bad([{EVA!r}, {TOM!r}]))")
-    assert known.strip() == str({EVA})
 
     base_url = f"http://{daemon.wait_for('started')['http'][0]}"
     async with AsyncClient(base_url, TOKEN) as client:
@@ -184,18 +211,168 @@ async def test_the_django_example_sends_each_recipient_a_mail_of_his_own_and_hea
     assert await list_failures(site) == []
 
 
+async def send_message(
+    site: Application, recipients: str, *, headers: str = "", then: str = "message.send()"
+) -> tuple[str, str]:
+    """Return what sending a message of many kinds of recipients gives, and what is logged."""
+    message = (
+        "from django.core import mail\n"
+        f"headers = {{'X-Protocol-Author': {AUTHOR!r}, 'X-Protocol-Id': 4711, {headers}}}\n"
+        f"message = mail.EmailMultiAlternatives('Title', 'text', 'app@example.com', {recipients},"
+        " headers=headers)\n"
+        f"other = mail.EmailMessage('Password', 'text', 'app@example.com', [{EVA!r}])\n"
+        "message.attach_alternative('<p>html</p>', 'text/html')\n"
+    )
+    out, log = await site.run_and_log("-c", f"{MAIN}{CONNECT_ONCE}{message}print({then})")
+    return out.strip(), log
+
+
+def list_signed(sink: Sink) -> list[str]:
+    """Return the recipients of mails with a return path of their own."""
+    return [
+        recipient
+        for path, recipients, _ in sink.mails
+        for recipient in recipients
+        if path != "bounces@bounce.example.com"
+    ]
+
+
+@pytest.mark.parametrize("said", ["550 5.1.1 No such user", "421 4.7.0 Too many mails"])
+async def test_in_the_django_example_a_refused_recipient_does_not_stop_the_others(
+    site: Application, sink: Sink, said: str
+) -> None:
+    await migrate(site)
+    sink.refused = {TOM: said}
+    out, log = await send_message(site, f"[{EVA!r}, {TOM!r}, 'Max <max@', 'max@x.example']")
+    assert out == "1"
+    assert list_signed(sink) == [EVA, "max@x.example"]
+    assert f"protocol 4711 not sent to {TOM}: {said}\n" in log
+    failures = await list_failures(site)
+    assert isinstance(failures, list)
+    assert ["4711", TOM, "refused", said] == failures[0]
+    assert [failure[1] for failure in failures] == [TOM, "Max <max@"]
+
+
+async def test_the_django_example_reports_who_is_left_when_the_relay_dies(
+    site: Application, sink: Sink
+) -> None:
+    await migrate(site)
+    sink.refused = {EVA: "421 4.3.2 Going down"}
+    then = (
+        "(setattr(bounces.EmailBackend, 'connection_class', connect_once([])),"
+        " mail.get_connection().send_messages([message, other]))"
+    )
+    with pytest.raises(AssertionError, match=r"SMTPServerDisconnected: please run connect"):
+        await send_message(site, f"['max@x.example', {EVA!r}, {TOM!r}]", then=then)
+    assert list_signed(sink) == ["max@x.example"]
+    assert await list_failures(site) == [
+        ["4711", EVA, "refused", "421 4.3.2 Going down"],
+        ["4711", TOM, "refused", "the relay is dead"],
+    ]
+
+
+async def test_the_django_example_raises_only_if_nobody_gets_the_mail(
+    site: Application, sink: Sink
+) -> None:
+    await migrate(site)
+    sink.refused = {TOM: "550 5.1.1 No such user", EVA: "550 5.1.1 No such user"}
+    with pytest.raises(AssertionError, match=r"SMTPRecipientsRefused.*No such user"):
+        await send_message(site, f"[{EVA!r}, {TOM!r}]")
+    assert await list_failures(site) == []
+    quiet = "message.send(fail_silently=True)"
+    assert (await send_message(site, f"[{EVA!r}, {TOM!r}]", then=quiet))[0] == "0"
+    failures = [["4711", each, "refused", "550 5.1.1 No such user"] for each in (EVA, TOM)]
+    assert await list_failures(site) == failures
+
+
+async def test_the_django_example_registers_what_a_person_would_write(
+    site: Application, sink: Sink
+) -> None:
+    headers = f"'X-Protocol-Author': 'Anna <{AUTHOR}>', 'Content-Language': 'de-AT'"
+    out, log = await send_message(site, f"[{EVA!r}], bcc=['Tom <{TOM}>']", headers=headers)
+    assert (out, log) == ("1", "")
+    assert list_signed(sink) == [EVA, TOM]
+    for _, _, mail in sink.mails:
+        assert (mail["To"], mail["Bcc"]) == (EVA, None)
+        assert [part.get_content_type() for part in mail.walk()] == [
+            "multipart/alternative",
+            "text/plain",
+            "text/html",
+        ]
+
+
+async def test_the_django_example_logs_an_error_where_the_api_refuses_a_mail(
+    site: Application, sink: Sink
+) -> None:
+    out, log = await send_message(site, f"[{EVA!r}, 'Max', {TOM!r}]")
+    assert out == "1"
+    assert "1 of 3 mails go by way A: [1].recipients" in log
+    assert list_signed(sink) == [EVA, TOM]
+    assert len(sink.mails) == 3
+
+
+async def test_the_django_example_registers_more_than_a_thousand(
+    site: Application,
+) -> None:
+    recipients = "[f'r{n}@builders.example' for n in range(1001)]"
+    then = "bounces.add_return_paths([message]), len(set(message.return_paths.values()))"
+    assert await send_message(site, recipients, then=then) == ("None 1001", "")
+
+
+async def test_a_message_of_the_django_example_keeps_its_return_paths_when_sent_again(
+    site: Application, sink: Sink
+) -> None:
+    await send_message(site, f"[{EVA!r}]", then="message.send() + message.send()")
+    first, second = sink.mails
+    assert first[0] == second[0]
+    assert first[2]["Message-ID"] == second[2]["Message-ID"]
+
+
 async def test_the_django_example_sends_on_while_the_daemon_is_away(
     site: Application, daemon: ServeProcess, sink: Sink
 ) -> None:
     daemon.stop()
-    assert await send(site, EVA, TOM) == "2"
+    await check_way_a(site, sink, "bounced is away, mails go by way A: no answer: ")
+
+
+async def test_the_django_example_sends_on_while_the_daemon_hangs(
+    site: Application, sink: Sink
+) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        settings = (site.folder / "settings.py").read_text()
+        url = f"http://127.0.0.1:{silent.getsockname()[1]}"
+        site.write("settings.py", f"{settings}BOUNCED['url'] = {url!r}\n")
+        await check_way_a(site, sink, "bounced is away, mails go by way A: no answer: ")
+
+
+async def test_the_django_example_sends_on_without_its_token(
+    site: Application, sink: Sink
+) -> None:
+    (site.folder / "token").write_text("a-secret-that-nobody-knows")
+    await check_way_a(site, sink, "bounced does not register mails, they go by way A: 401")
+    (site.folder / "token").unlink()
+    await check_way_a(site, sink, "bounced does not register mails, they go by way A: [Errno 2]")
+
+
+async def check_way_a(site: Application, sink: Sink, logged: str) -> None:
+    sink.mails.clear()
+    out, log = await send_message(site, f"[{EVA!r}, {TOM!r}]")
+    assert out == "1"
+    assert logged in log
     assert [(path, recipients) for path, recipients, _ in sink.mails] == [
         ("bounces@bounce.example.com", [EVA]),
         ("bounces@bounce.example.com", [TOM]),
     ]
     assert {mail["X-Protocol-Author"] for _, _, mail in sink.mails} == {AUTHOR}
-    known = await site.run("-c", f"{MAIN}print(bounces.find_known_bad([{EVA!r}]))")
-    assert known.strip() == "set()"
+
+
+async def test_reading_the_events_in_the_django_example_tells_in_a_line_that_it_failed(
+    site: Application, daemon: ServeProcess
+) -> None:
+    await migrate(site)
+    daemon.stop()
+    with pytest.raises(AssertionError, match=r"^CommandError: bounced: no answer: "):
+        await list_failures(site)
 
 
 async def test_the_django_example_leaves_other_mails_alone(site: Application, sink: Sink) -> None:

@@ -16,10 +16,20 @@ from bounced.configfile import load_settings
 from bounced.ledger.policy import Ignored
 from bounced.origin.admission import Refusal
 from bounced.origin.why import Why
+from bounced.processor.processor import REFUSED
+from bounced.processor.worker import Unreadable
 from bounced.web.openapi import make_document
 from bounced.web.schema import SendRequest
 from tests.conftest import REQUIRED
-from tests.docs.page import PAGE, Shell, blur, read_files, read_settings, read_steps
+from tests.docs.page import (
+    PAGE,
+    Shell,
+    blur,
+    read_files,
+    read_names,
+    read_settings,
+    read_steps,
+)
 from tests.e2e.process import ServeProcess
 
 WAIT_S = 20.0
@@ -91,6 +101,14 @@ def test_the_page_names_every_reason_why_a_bounce_does_not_count() -> None:
     tokens = {refusal for refusal in Refusal if refusal.startswith("token-")}
     reasons = {*Why, *Ignored, *(set(Refusal) - tokens)}
     assert sorted(reason for reason in reasons if f"`{reason}`" not in text) == []
+
+
+def test_the_page_tells_what_is_held_from_what_is_believed_and_counts_for_nobody() -> None:
+    unresolved = {Why.ORIGIN_UNRESOLVED, Why.NOTICE_BOUNCED, Why.PROBE}
+    held = {*Why, *Unreadable, REFUSED} - unresolved
+    assert read_names("`why` of a quarantined report") == held
+    assert read_names("`why` of a processed report") == unresolved
+    assert read_names("`why` of `strike_ignored`") == set(Ignored)
 
 
 def test_the_page_names_what_the_api_takes() -> None:

@@ -11,6 +11,7 @@ from bounced.ledger import quarantine, reports
 from bounced.ledger.engine import Ledger
 from bounced.ledger.quarantine import ROW_BYTES, Chosen
 from bounced.ledger.records import NewReport
+from bounced.model import TokenType
 from tests.ledger.office import MINUTE, START
 
 FLOOD, HONEST, THIRD = "192.0.2.66", "198.51.100.7", "2001:db8:1:1::1"
@@ -26,6 +27,7 @@ def put(
     at: datetime = START,
     why: str = "client-not-own-relay",
     size: int = SIZE,
+    token_type: TokenType | None = None,
 ) -> list[str]:
     """Put reports of a client away, one a second from `at` on; return their ids."""
     prefix = hashlib.sha256(f"{client} {at}".encode()).hexdigest()[:8]
@@ -39,6 +41,7 @@ def put(
             door="mailbox",
             client=client,
             mail_from="",
+            token_type=token_type,
         )
         for number, report in enumerate(ids)
     ]

@@ -168,6 +168,8 @@ def test_a_corrected_address_is_bad_no_more_until_it_fails_again(office: Office)
 
 def test_a_case_that_begins_anew_is_not_bad(office: Office) -> None:
     office.fail("a")
+    office.move(HOUR)
+    office.send_due()
     office.reset(CASE)
     (standing,) = look_up(office, RECIPIENT)
     assert (standing.known_bad, standing.cases[0].strikes) == (False, 0)
@@ -280,6 +282,17 @@ def test_while_a_notice_is_on_its_way_no_case_begins_anew(office: Office) -> Non
         prove(office)
     assert office.dump("cases", "events") == before
     assert [case.case for case in prove(office, author=AUTHOR)] == [CASE]
+
+
+def test_who_asks_while_a_notice_waits_hears_when_it_is_tried_again(office: Office) -> None:
+    office.fail("a")
+    office.move(HOUR)
+    claimed = office.claim()
+    assert claimed is not None
+    assert office.defer(claimed, office.now + 4 * HOUR)
+    with pytest.raises(NoticeUnderWayError) as refused:
+        prove(office)
+    assert refused.value.until == office.now + 4 * HOUR
 
 
 def test_a_notice_that_is_just_being_claimed_is_waited_for(postgres_url: str) -> None:

@@ -21,7 +21,9 @@ from tests.ledger.office import (
     DAY,
     HOUR,
     MAILBOX_FULL,
+    MINUTE,
     RECIPIENT,
+    SPF,
     START,
     Office,
     bounce,
@@ -94,6 +96,26 @@ def test_a_strike_is_told_once_however_often_it_is_reported(office: Office) -> N
         (1, "user-unknown"),
         (2, "mailbox-full"),
     ]
+
+
+def test_a_strike_that_goes_to_another_case_is_told_again_with_the_one_it_was_in(
+    office: Office,
+) -> None:
+    office.fail("a", verdict=SPF)
+    office.move(MINUTE)
+    office.fail("a", verdict=MAILBOX_FULL)
+    office.move(MINUTE)
+    office.fail("a")
+    (_, first), (name, moved) = hear(office)
+    assert "was_case" not in first
+    assert {key: moved[key] for key in ("case", "was_case", "category", "strikes")} == {
+        "case": CASE,
+        "was_case": first["case"],
+        "category": "mailbox-full",
+        "strikes": 1,
+    }
+    assert name == "strike_counted"
+    assert [case["case"] for case in office.list_cases()] == [CASE]
 
 
 def test_what_does_not_count_is_not_told(office: Office) -> None:

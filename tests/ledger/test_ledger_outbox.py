@@ -14,7 +14,7 @@ from sqlalchemy import Connection
 
 from bounced.ledger import outbox
 from bounced.ledger.engine import Ledger
-from bounced.ledger.outbox import NewEvent, PublishedEvent
+from bounced.ledger.outbox import AheadError, NewEvent, PublishedEvent
 from bounced.ledger.schema import events
 from bounced.logs import Event
 from tests.ledger.office import HOUR, START, wait_until_blocked
@@ -98,6 +98,22 @@ def test_a_purge_takes_what_is_older_and_leaves_the_rest(ledger: Ledger) -> None
     ledger.write(lambda c: outbox.publish(c, happen(2), START + HOUR))
     assert ledger.write(lambda c: outbox.purge_events(c, START + HOUR)) == 1
     assert walk(ledger) == ([2], 1)
+
+
+def test_a_purge_goes_step_by_step(ledger: Ledger, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(outbox, "PURGED_AT_ONCE", 2)
+    write(ledger, 1, 2, 3)
+    steps = [ledger.write(lambda c: outbox.purge_events(c, START + HOUR)) for _ in range(3)]
+    assert steps == [2, 1, 0]
+
+
+@pytest.mark.parametrize("given", [0, 3])
+def test_a_position_that_was_never_given_is_refused(ledger: Ledger, given: int) -> None:
+    write(ledger, *range(given))
+    walk(ledger)
+    with pytest.raises(AheadError):
+        outbox.read_events(ledger, given + 1, 10)
+    assert outbox.read_events(ledger, given, 10) == ([], given)
 
 
 def test_a_reader_who_was_away_goes_on_with_what_is_kept(ledger: Ledger) -> None:

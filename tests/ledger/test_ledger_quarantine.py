@@ -173,11 +173,19 @@ def test_a_flood_from_one_ipv6_network_is_one_flood(ledger: Ledger) -> None:
     assert set(list_held(ledger)) == {*flood[3:], *honest}
 
 
+@pytest.mark.parametrize("excess", [1, 3, 4, 5])
+def test_what_is_signed_goes_last_of_a_host(ledger: Ledger, excess: int) -> None:
+    signed = put(ledger, FLOOD, 2, at=START, token_type=TokenType.SEND)
+    unsigned = put(ledger, FLOOD, 3, at=START + HOUR)
+    assert purge(ledger, excess * WEIGHT) == Purged(excess, excess * WEIGHT)
+    assert set(list_held(ledger)) == set([*unsigned, *signed][excess:])
+
+
 def test_one_transaction_deletes_only_so_much(ledger: Ledger) -> None:
     ids = put(ledger, FLOOD, 4, size=STEP_BYTES // 3)
     step = ledger.write(lambda c: quarantine.purge_shares(c, {FLOOD: 10**9}))
     assert step.purged.reports == 2
-    assert step.after == (START + MINUTE / 60, ids[1])
+    assert step.after == (False, START + MINUTE / 60, ids[1])
     rest = ledger.write(lambda c: quarantine.purge_shares(c, step.shares, step.after))
     assert list_held(ledger) == []
     assert rest.shares == {FLOOD: 10**9 - 4 * (STEP_BYTES // 3 + ROW_BYTES)}

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 from tests.ledger.office import DAY, HOUR, MINUTE, RECIPIENT, Office, list_subjects
 
 
@@ -27,14 +29,57 @@ def test_a_reset_opens_the_next_round_with_three_notices(office: Office) -> None
     assert len(office.dump("slots")["slots"]) == 6
 
 
-def test_a_reset_forgets_what_was_not_told_yet(office: Office) -> None:
-    office.fail("a")
+def test_what_was_still_to_be_told_goes_along_into_the_next_round_due_as_before(
+    office: Office,
+) -> None:
+    office.fail("told")
+    office.move(HOUR)
+    assert len(office.send_due()) == 1
+    office.move(2 * DAY)
+    office.fail("untold")
+    due_at = office.find_case()["due_at"]
+    office.move(MINUTE)
     office.reset(office.find_case()["case"])
-    office.move(DAY)
-    assert office.send_due() == []
     case = office.find_case()
-    assert (case["strikes"], case["first_strike_at"], case["due_at"]) == (0, None, None)
-    assert office.list_notices() == []
+    assert (case["round"], case["strikes"], case["notices"], case["due_at"]) == (2, 1, 0, due_at)
+    office.move(14 * MINUTE)
+    (notice,) = office.send_due()
+    (entry,) = notice.entries
+    assert (entry.number, [strike.title for strike in entry.strikes]) == (1, ["Protokoll untold"])
+
+
+def test_what_a_used_up_or_closed_case_kept_to_itself_stays_behind(office: Office) -> None:
+    case = use_up(office)
+    office.fail("too late")
+    office.fail("a", "ida@kunde.example")
+    office.close(office.find_case("ida@kunde.example")["case"])
+    office.reset(case)
+    office.reset(office.find_case("ida@kunde.example")["case"])
+    office.move(2 * DAY)
+    assert office.send_due() == []
+    assert [each["strikes"] for each in office.list_cases()] == [0, 0]
+
+
+def test_no_reset_brings_a_notice_within_the_interval(office: Office) -> None:
+    told = []
+    for number in range(30):
+        office.fail(f"s{number}")
+        office.move(2 * HOUR)
+        told += [office.now for _ in office.send_due()]
+        office.reset(office.find_case()["case"])
+    assert [later - earlier for earlier, later in pairwise(told)] == [DAY, DAY]
+
+
+def test_no_interval_runs_from_the_rehearsal(office: Office) -> None:
+    office.configure(first_round=0)
+    office.fail("a")
+    office.move(HOUR)
+    assert len(office.send_due()) == 1
+    office.configure(first_round=1)
+    office.leave_rehearsal()
+    office.fail("b")
+    office.move(HOUR)
+    assert len(office.send_due()) == 1
 
 
 def test_a_reset_waits_for_a_notice_that_is_under_way(office: Office) -> None:

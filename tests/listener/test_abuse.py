@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import gc
+import itertools
 import resource
 import weakref
 from collections.abc import AsyncIterator, Iterator
@@ -17,11 +18,15 @@ from hypothesis import strategies as st
 
 from bounced.listener.connection import Connection
 from bounced.listener.memory import FREE
+from bounced.model import TokenType
+from bounced.origin.token import seal
 from tests.listener.wire import (
     ENVELOPE,
     FOREIGN,
     HELLO,
     PATIENCE_S,
+    RING,
+    TODAY,
     TOKEN,
     Site,
     Store,
@@ -71,13 +76,32 @@ async def deliver_honestly(site: Site) -> None:
     assert [report.raw for report in site.store.reports[before:]] == [MESSAGE]
 
 
+async def deliver_politely(site: Site) -> None:
+    """Deliver a message, waiting for every reply, while others do what they can."""
+    before = len(site.store.reports)
+    port = int(site.listener.smtp[0].rpartition(":")[2])
+    wire = Wire(*await asyncio.open_connection("127.0.0.1", port, local_addr=("127.0.2.1", 0)))
+    assert (await wire.read_reply())[:3] == "220"
+    for command, code in (
+        *((line + b"\r\n", "250") for line in (HELLO + ENVELOPE).splitlines()),
+        (b"DATA\r\n", "354"),
+        (MESSAGE + b".\r\n", "250"),
+    ):
+        await asyncio.sleep(0.02)  # a network lies between
+        assert (await wire.ask(command))[:3] == code
+    await wire.close()
+    assert [report.raw for report in site.store.reports[before:]] == [MESSAGE]
+
+
 def find_connections(site: Site) -> list[Connection]:
     return list(site.listener._gate)
 
 
 def assert_nothing_is_left(site: Site) -> None:
     gate = site.listener._gate
-    assert (gate._open, gate._by_client, gate._silent) == ({}, {}, {})
+    assert (gate._open, gate._by_client) == ({}, {})
+    for crowd in (gate._strangers, gate._relays):
+        assert (crowd._clients, crowd._by_size) == ({}, {})
     assert site.listener._intake.memory.held == 0
 
 
@@ -93,7 +117,7 @@ async def test_two_thousand_idle_connections_keep_nobody_out() -> None:
                 assert len(find_connections(site)) < 1000
                 await wires[0].read_reply()
                 assert await wires[0].read_reply() == (
-                    "421 4.3.2 Silent for longest while all connections are in use; connect again"
+                    "421 4.3.2 Others need room while all connections are in use; connect again"
                 )
             await site.wait_until_gone()
             assert_nothing_is_left(site)
@@ -160,32 +184,117 @@ async def test_who_speaks_last_stays_longest() -> None:
             assert await third.ask(b"NOOP\r\n") == "250 2.0.0 OK"
 
 
-async def test_who_has_a_recipient_or_is_sending_is_never_shown_out() -> None:
+async def test_one_whose_message_is_being_stored_is_never_shown_out() -> None:
     store = Store(release=asyncio.Event())
     assert store.release is not None
     with capture_events() as lines:
-        async with run_site(store, max_connections=3) as site:
-            addressing, reading, storing = [await site.greet() for _ in range(3)]
-            await addressing.ask_all(ENVELOPE, 2)
-            await reading.ask_all(ENVELOPE + b"DATA\r\n", 3)
+        async with run_site(store, max_connections=1) as site:
+            storing = await site.greet()
             await storing.ask_all(ENVELOPE + b"DATA\r\n", 3)
             await storing.send(b".\r\n")
             await store.entered.wait()
             assert (await (await site.connect()).read_to_end())[:9] == b"421 4.7.0"
             store.release.set()
-            for wire, rest in (
-                (addressing, b"DATA\r\n.\r\n"),
-                (reading, b".\r\n"),
-                (storing, b""),
-            ):
-                await wire.send(rest)
-                while (await wire.read_reply()) != "250 2.0.0 Stored safely":
-                    pass
+            assert await storing.read_reply() == "250 2.0.0 Stored safely"
             await site.greet()
+            assert (await storing.read_to_end())[:9] == b"421 4.3.2"
     assert [line["why"] for line in lines if "why" in line] == [
         "too-many-connections",
         "made-room",
     ]
+
+
+async def test_of_a_client_the_one_goes_first_whose_loss_costs_least() -> None:
+    with capture_events():
+        async with run_site(max_connections=4) as site:
+            reading, addressing, silent, talking = [await site.greet() for _ in range(4)]
+            await addressing.ask_all(ENVELOPE, 2)
+            await reading.ask_all(ENVELOPE + b"DATA\r\n", 3)
+            await talking.ask(b"NOOP\r\n")
+            for wire in (silent, talking):
+                newcomer = await site.greet()
+                assert (await wire.read_to_end())[:9] == b"421 4.3.2"
+                await newcomer.ask_all(ENVELOPE + b"DATA\r\n", 3)
+            await site.greet()
+            assert (await addressing.read_to_end())[:9] == b"421 4.3.2"
+            await (await site.greet()).ask_all(ENVELOPE + b"DATA\r\n", 3)
+            await site.greet()
+            assert (await reading.read_to_end())[:9] == b"421 4.3.2"
+            await site.wait_for_connections(4)
+
+
+async def test_the_client_with_most_connections_makes_room_and_own_relays_last() -> None:
+    with capture_events():
+        async with run_site(max_connections=6, own_relays=("127.0.1.3/32",)) as site:
+            numbers = (2, 2, 2, 1, 0, 0)  # 2 is the relay
+            wires = [await connect(site, number) for number in numbers]
+            for wire in wires[:4]:
+                await wire.ask_all(HELLO, 2)
+            for wire in wires[4:]:
+                await wire.ask_all(HELLO + ENVELOPE + b"DATA\r\n", 5)
+            for gone, host in ((4, 9), (3, 2), (5, 2), (6, 2), (0, 9)):
+                wires.append(await connect(site, host))
+                await wires[-1].ask_all(HELLO, 2)
+                assert (await wires[gone].read_to_end())[:9] == b"421 4.3.2"
+            for wire in wires:
+                await wire.close()
+
+
+ADDRESSED = HELLO + ENVELOPE
+HALF = HELLO + ENVELOPE + b"DATA\r\nSubject: half\r\n"
+
+
+@pytest.mark.parametrize("opening", [ADDRESSED, HALF], ids=["with a recipient", "within DATA"])
+@pytest.mark.parametrize("hosts", [10, 250])
+async def test_who_begins_a_message_and_does_not_end_it_keeps_nobody_out(
+    opening: bytes, hosts: int
+) -> None:
+    async def attack(site: Site, number: int) -> None:
+        while True:
+            wire = await connect(site, number % hosts)
+            try:
+                with contextlib.suppress(ConnectionError):
+                    await wire.send(opening)
+                    await wire.reader.read()  # until shown out: then again
+            finally:
+                await wire.close()
+
+    with capture_events():
+        async with run_site(max_connections=300, **FOREIGN) as site:
+            attacks = [asyncio.create_task(attack(site, number)) for number in range(400)]
+            await site.wait_for_connections(300)
+            for _ in range(10):
+                await deliver_politely(site)
+            for task in attacks:
+                task.cancel()
+            await asyncio.gather(*attacks, return_exceptions=True)
+            for connection in find_connections(site):
+                connection.abort()
+            await site.wait_until_gone()
+            assert_nothing_is_left(site)
+
+
+async def test_one_address_does_not_take_the_memory_of_all() -> None:
+    with capture_events():
+        async with run_site(max_message="1MiB", max_message_memory="4MiB", **FOREIGN) as site:
+            greedy = [await connect(site, 1) for _ in range(5)]
+            for wire in greedy:
+                await wire.ask_all(HELLO + ENVELOPE + b"DATA\r\n", 5)
+                await wire.send(BIG * 1000)
+            while site.listener._intake.memory.held < 12 * FREE:  # noqa: ASYNC110 - grows unseen
+                await asyncio.sleep(0.01)
+            honest = await connect(site, 2)
+            declared = ENVELOPE.replace(b"<>", b"<> SIZE=1048576")
+            answers = await honest.ask_all(
+                HELLO + declared + b"DATA\r\n" + BIG * 1000 + b".\r\n", 6
+            )
+            for wire in (*greedy, honest):
+                wire.reset()
+            await site.wait_until_gone()
+            await asyncio.sleep(0)
+            assert_nothing_is_left(site)
+    assert answers[-1] == "250 2.0.0 Stored safely"
+    assert len(site.store.reports) == 1
 
 
 async def test_a_client_with_too_many_connections_shows_nobody_out() -> None:
@@ -230,6 +339,44 @@ async def test_callouts_are_no_errors(sender: bytes, recipient: bytes) -> None:
     assert lines == []
 
 
+async def test_a_recipient_is_stored_once_however_often_and_in_whatever_way_it_is_named() -> None:
+    names = [
+        "".join(letters) for letters in itertools.product(*zip("bounces", "BOUNCES", strict=True))
+    ]
+    spellings = [f"{name}@bounce.example.com" for name in names[:98]]
+    spellings += ["@relay.example:bounces@BOUNCE.example.com", "bounces@bounce.example.com."]
+    rcpt = "".join(f"RCPT TO:<{spelling}>\r\n" for spelling in spellings).encode()
+    with capture_events():
+        async with run_site(**FOREIGN) as site:
+            wire = await site.greet()
+            answers = await wire.ask_all(b"MAIL FROM:<>\r\n" + rcpt, 101)
+            assert {answer[:3] for answer in answers} == {"250"}
+            await deliver_honestly(site)
+            assert (await wire.ask_all(b"DATA\r\n" + MESSAGE + b".\r\n", 2))[1][:3] == "250"
+    assert [report.envelope_recipient for report in site.store.reports] == [
+        "bounces@bounce.example.com"
+    ] * 2
+
+
+async def test_a_stranger_names_four_recipients_and_an_own_relay_a_hundred() -> None:
+    tokens = [
+        seal(TokenType.SEND, bytes([number] * 8), TODAY, RING.signing) for number in range(6)
+    ]
+    rcpt = [f"RCPT TO:<{token}@bounce.example.com>\r\n".encode() for token in tokens]
+    copies, codes = [], []
+    for own_relays in ((), ("127.0.0.0/8",)):
+        with capture_events():
+            async with run_site(max_errors=1, own_relays=own_relays) as site:
+                wire = await site.greet()
+                answers = await wire.ask_all(b"MAIL FROM:<>\r\n" + b"".join(rcpt) + rcpt[0], 8)
+                await wire.ask_all(b"DATA\r\n" + MESSAGE + b".\r\n", 2)
+        codes.append([answer[:9] for answer in answers[1:]])
+        copies.append(len({report.token_id for report in site.store.reports}))
+    assert copies == [4, 6]
+    ok = "250 2.1.5"
+    assert codes == [[ok] * 4 + ["452 4.5.3"] * 2 + [ok], [ok] * 7]
+
+
 async def test_a_thousand_recipients_cost_the_rest_another_transaction_and_no_error() -> None:
     with capture_events() as lines:
         async with run_site(max_errors=1, max_commands=2000, **FOREIGN) as site:
@@ -239,7 +386,7 @@ async def test_a_thousand_recipients_cost_the_rest_another_transaction_and_no_er
             assert [answer[:3] for answer in answers[1:]] == ["250"] * 100 + ["452"] * 900
             await wire.ask_all(b"DATA\r\n" + MESSAGE + b".\r\n", 2)
             assert await wire.ask(b"NOOP\r\n") == "250 2.0.0 OK"
-    assert len(site.store.reports) == 100
+    assert len(site.store.reports) == 1
     assert reasons(lines) == {"too-many-recipients"}
 
 

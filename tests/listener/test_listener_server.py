@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import ipaddress
+import re
 import socket
 from datetime import timedelta
 from pathlib import Path
@@ -93,20 +94,25 @@ async def test_a_certificate_that_cannot_be_used_is_named(
 
 
 async def test_the_connection_too_many_is_sent_away_until_another_ends() -> None:
+    store = Store(release=asyncio.Event())
+    assert store.release is not None
     with capture_events() as lines:
-        async with run_site(max_connections=2) as site:
+        async with run_site(store, max_connections=2) as site:
             first, second = await site.greet(), await site.greet()
-            await first.ask_all(ENVELOPE, 2)
-            await second.ask_all(ENVELOPE, 2)
+            for wire in (first, second):  # those whose messages are being stored make no room
+                store.entered.clear()
+                await wire.send(ENVELOPE + b"DATA\r\n.\r\n")
+                await store.entered.wait()
             third = await site.connect()
             assert await third.read_to_end() == (
                 b"421 4.7.0 Too many connections; try again later\r\n"
             )
-            await first.ask(b"QUIT\r\n")
+            store.release.set()
+            await first.send(b"QUIT\r\n")
             await first.read_to_end()
             fourth = await site.connect()
             assert (await fourth.read_reply())[:3] == "220"
-    assert [(line["why"], line["client"]) for line in lines] == [
+    assert [(line["why"], line["client"]) for line in lines if "why" in line] == [
         ("too-many-connections", "127.0.0.1")
     ]
 
@@ -180,15 +186,11 @@ async def test_a_reload_changes_who_may_enter_and_what_holds_for_new_sessions() 
             site.admission = AdmissionSettings(domains=("other.example.com",))
             answers = await wire.ask_all(ENVELOPE, 2)
             assert answers[1][:9] == "550 5.7.1"
-            await wire.ask(b"RCPT TO:<postmaster>\r\n")
             settings = SmtpSettings(hostname="other.example.com", max_connections=1)
             site.listener.take(await site.listener.prepare(settings))
             assert await wire.ask(b"NOOP\r\n") == "250 2.0.0 OK"
-            refused = await site.connect()
-            assert (await refused.read_to_end())[:9] == b"421 4.7.0"
-            await wire.ask(b"QUIT\r\n")
-            await wire.read_to_end()
             later = await site.connect()
+            assert (await wire.read_to_end())[:9] == b"421 4.3.2"
             assert (await later.read_reply()).split()[1] == "other.example.com"
 
 

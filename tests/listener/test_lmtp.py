@@ -144,7 +144,7 @@ async def test_the_socket_of_a_living_server_is_left_alone(tmp_path: Path) -> No
     with socket.socket(socket.AF_UNIX) as alive:
         alive.bind(str(file))
         alive.listen()
-        with pytest.raises(OSError, match=f"unix:{file}: Address already in use"):
+        with pytest.raises(OSError, match=f": unix:{file}: Address already in use"):
             async with run_site(lmtp_listen=(f"unix:{file}",)):
                 pass
         with socket.socket(socket.AF_UNIX) as client:
@@ -157,7 +157,7 @@ async def test_a_living_server_that_is_too_busy_to_answer_is_left_alone(tmp_path
         alive.bind(str(file))
         alive.listen(0)
         waiting.connect(str(file))  # nobody takes it: the next one would have to wait
-        with pytest.raises(OSError, match=f"unix:{file}: Address already in use"):
+        with pytest.raises(OSError, match=f": unix:{file}: Address already in use"):
             async with run_site(lmtp_listen=(f"unix:{file}",)):
                 pass
         assert file.exists()
@@ -166,7 +166,7 @@ async def test_a_living_server_that_is_too_busy_to_answer_is_left_alone(tmp_path
 async def test_a_file_in_the_place_of_the_socket_is_left_alone(tmp_path: Path) -> None:
     file = tmp_path / "lmtp"
     file.write_text("precious")
-    with pytest.raises(OSError, match=f"unix:{file}: Address already in use"):
+    with pytest.raises(OSError, match=f": unix:{file}: Address already in use"):
         async with run_site(lmtp_listen=(f"unix:{file}",)):
             pass
     assert file.read_text() == "precious"
@@ -175,7 +175,8 @@ async def test_a_file_in_the_place_of_the_socket_is_left_alone(tmp_path: Path) -
 async def test_a_start_that_fails_leaves_no_socket(tmp_path: Path) -> None:
     file = tmp_path / "lmtp"
     places = (f"unix:{file}", f"unix:{tmp_path}/absent/lmtp")
-    with pytest.raises(OSError, match="absent/lmtp: No such file or directory"):
+    told = f"smtp.lmtp_listen: {places[1]}: No such file or directory$"
+    with pytest.raises(OSError, match=told):
         async with run_site(lmtp_listen=places):
             pass
     assert not file.exists()

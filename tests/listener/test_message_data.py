@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import asyncio
+import ipaddress
 import itertools
 import re
 import tracemalloc
@@ -10,10 +11,22 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from bounced.config import SmtpSettings
+from bounced.listener.client import LOCAL, UNKNOWN, Client
 from bounced.listener.data import Fault, read_message
-from bounced.listener.memory import FREE, MessageMemory
+from bounced.listener.memory import FREE, MessageMemory, Share
 
 LIMIT = 64
+
+
+def bound(memory: int, message: int = 1) -> SmtpSettings:
+    return SmtpSettings.model_validate(
+        {"max_message": f"{message}B", "max_message_memory": f"{memory}B"}
+    )
+
+
+def open_share(limit: int, memory: MessageMemory | None = None) -> Share:
+    return (memory or MessageMemory()).open_share(LOCAL, bound(limit))
 
 
 async def receive(
@@ -25,7 +38,7 @@ async def receive(
         read_message(
             reader,
             max_bytes=max_bytes,
-            share=MessageMemory().open_share(max_bytes),
+            share=open_share(max_bytes),
             bare_line_ends=bare_line_ends,
             on_progress=lambda: None,
         )
@@ -142,16 +155,44 @@ async def test_a_line_of_a_megabyte_is_read() -> None:
 
 
 async def test_messages_share_their_memory_beyond_what_is_free() -> None:
-    memory = MessageMemory()
-    first, second = memory.open_share(100), memory.open_share(100)
+    memory, settings = MessageMemory(), bound(100)
+    first, second = open_share(100, memory), open_share(100, memory)
     assert [first.grow(FREE), first.grow(FREE + 60), first.grow(10)] == [True, True, True]
-    assert (memory.held, memory.count_free(100)) == (60, FREE + 40)
+    assert (memory.held, memory.count_free(LOCAL, settings)) == (60, FREE + 40)
     assert [second.grow(FREE + 41), second.grow(FREE + 40)] == [False, True]
     first.release()
     first.release()
     assert memory.held == 40
     second.release()
-    assert (memory.held, memory.count_free(100)) == (0, FREE + 100)
+    assert (memory.held, memory.count_free(LOCAL, settings)) == (0, FREE + 100)
+
+
+def stranger(number: int) -> Client:
+    return Client(ipaddress.ip_address(f"192.0.2.{number}"), own_relay=False)
+
+
+def test_a_stranger_takes_a_quarter_of_the_memory_and_all_of_them_leave_one_to_own_relays() -> (
+    None
+):
+    memory, settings = MessageMemory(), bound(100, message=20)
+    clients = [stranger(number) for number in (1, 2, 3, 4)]
+    shares = [memory.open_share(client, settings) for client in (*clients, clients[0])]
+    assert not shares[0].grow(FREE + 26)
+    assert [share.grow(FREE + 25) for share in shares[:3]] == [True, True, True]
+    free = [memory.count_free(client, settings) - FREE for client in (*clients, LOCAL)]
+    assert (free, memory.held) == ([0, 0, 0, 0, 25], 75)
+    assert [shares[3].grow(FREE + 1), shares[4].grow(FREE + 1)] == [False, False]
+    assert memory.open_share(LOCAL, settings).grow(FREE + 25)
+    shares[0].release()
+    free = [memory.count_free(client, settings) - FREE for client in clients]
+    assert free == [25, 0, 0, 25]
+
+
+def test_a_quarter_too_small_for_the_largest_message_is_as_large_as_that() -> None:
+    memory, settings = MessageMemory(), bound(100, message=100)
+    assert memory.count_free(UNKNOWN, settings) == FREE + 100
+    assert memory.open_share(UNKNOWN, settings).grow(FREE + 100)
+    assert memory.count_free(UNKNOWN, settings) == FREE
 
 
 @pytest.mark.parametrize("fault", [Fault.NO_MEMORY, Fault.TOO_LARGE, Fault.BARE_LINE_END])
@@ -162,7 +203,7 @@ async def test_a_message_that_is_not_taken_holds_nothing_while_it_is_read_on(fau
         read_message(
             reader,
             max_bytes=2 * FREE if fault is Fault.TOO_LARGE else 10 * FREE,
-            share=memory.open_share(FREE if fault is Fault.NO_MEMORY else 10 * FREE),
+            share=open_share(FREE if fault is Fault.NO_MEMORY else 10 * FREE, memory),
             bare_line_ends=True,
             on_progress=lambda: None,
         )
@@ -187,7 +228,7 @@ async def test_progress_is_told_for_each_full_buffer_and_not_for_a_drip() -> Non
         read_message(
             reader,
             max_bytes=10_000,
-            share=MessageMemory().open_share(10_000),
+            share=open_share(10_000),
             bare_line_ends=False,
             on_progress=lambda: told.append(1),
         )
@@ -215,7 +256,7 @@ async def test_memory_stays_near_the_size_of_the_message(max_bytes: int, share: 
         read_message(
             reader,
             max_bytes=max_bytes,
-            share=MessageMemory().open_share(max_bytes),
+            share=open_share(max_bytes),
             bare_line_ends=False,
             on_progress=lambda: None,
         )

@@ -6,7 +6,7 @@ import asyncio
 import ipaddress
 
 from bounced.listener.client import Client
-from bounced.listener.refusals import LINES, MAX_CLIENTS, RefusalLog
+from bounced.listener.refusals import LINES, MAX_LINES, RefusalLog
 from tests.listener.wire import FOREIGN, capture_events, run_site
 
 
@@ -63,15 +63,21 @@ async def test_a_site_on_ipv6_is_counted_once() -> None:
     assert (lines[-1]["client"], lines[-1]["times"]) == ("2001:db8:0:1::/64", 7)
 
 
-async def test_more_clients_than_can_be_told_apart_share_a_count() -> None:
+async def test_all_together_have_so_many_lines_and_the_other_clients_share_a_count() -> None:
     log = RefusalLog()
     with capture_events() as lines:
-        for number in range(MAX_CLIENTS + LINES + 30):
-            log.write(client(str(ipaddress.IPv4Address(number))), "syntax", reply=None)
-        assert len(log._seen) == MAX_CLIENTS + 1
+        for _ in range(2):
+            for number in range(MAX_LINES + 30):
+                log.write(client(str(ipaddress.IPv4Address(number))), "syntax", reply=None)
+        log.write(client("192.0.2.1"), "timeout", reply=None)
+        assert len(lines) == MAX_LINES
         log.settle()
-    assert len(lines) == MAX_CLIENTS + LINES + 1
-    assert (lines[-1].get("client"), lines[-1]["times"]) == (None, 30)
+        counts = {(line.get("client"), line["why"]): line["times"] for line in lines[MAX_LINES:]}
+        log.write(client("192.0.2.1"), "timeout", reply=None)
+        log.settle()
+    first = {(str(ipaddress.IPv4Address(number)), "syntax"): 1 for number in range(MAX_LINES)}
+    assert counts == first | {(None, "syntax"): 60, (None, "timeout"): 1}
+    assert len(lines) == MAX_LINES + len(counts) + 1
 
 
 async def test_a_flood_of_refused_recipients_and_commands_is_thinned() -> None:

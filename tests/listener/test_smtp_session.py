@@ -243,7 +243,9 @@ async def test_a_store_that_fails_over_lmtp_is_a_451_for_each_recipient() -> Non
     assert [answer[:9] for answer in answers[-3:]] == ["451 4.3.0", "451 4.3.0", "250 2.0.0"]
 
 
-async def test_an_error_that_nobody_foresaw_is_a_451(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_an_error_that_nobody_foresaw_ends_the_session(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     def fail(*_: object) -> None:
         raise RuntimeError("secret text")
 
@@ -251,11 +253,29 @@ async def test_an_error_that_nobody_foresaw_is_a_451(monkeypatch: pytest.MonkeyP
     with capture_events() as lines:
         async with run_site() as site:
             wire = await site.greet()
-            answers = await wire.ask_all(ENVELOPE + b"NOOP\r\n", 3)
-    assert answers[1:] == [
-        "451 4.3.0 Could not be stored just now; try again later",
-        "250 2.0.0 OK",
-    ]
+            await wire.send(ENVELOPE + b"NOOP\r\n")
+            answers = (await wire.read_to_end()).splitlines()
+    assert answers[1:] == [b"421 4.3.0 Something went wrong here; try again later"]
+    assert len(named(lines, "job_failed")) == 1
+
+
+async def test_after_an_error_that_nobody_foresaw_the_rest_of_a_message_is_no_command(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    async def read_a_little(reader: asyncio.StreamReader, **_: object) -> bytes:
+        await reader.readline()
+        raise MemoryError
+
+    monkeypatch.setattr("bounced.listener.session.read_message", read_a_little)
+    with capture_events() as lines:
+        async with run_site() as site:
+            wire = await site.greet()
+            await wire.ask_all(ENVELOPE + b"DATA\r\n", 3)
+            monkeypatch.undo()
+            await wire.send(b"a: b\r\n" + ENVELOPE + b"DATA\r\nsmuggled\r\n.\r\n")
+            assert (await wire.read_to_end())[:9] == b"421 4.3.0"
+            await site.wait_until_gone()
+    assert site.store.reports == []
     assert len(named(lines, "job_failed")) == 1
 
 

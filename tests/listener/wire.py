@@ -135,6 +135,12 @@ class Site:
         await wire.ask_all(HELLO, 2)
         return wire
 
+    async def wait_for_connections(self, count: int) -> None:
+        """Wait until so many are open."""
+        async with asyncio.timeout(PATIENCE_S):
+            while len(tuple(self.listener._gate)) != count:  # noqa: ASYNC110 - changes unseen
+                await asyncio.sleep(0.01)
+
     async def wait_until_gone(self) -> None:
         """Wait until the listener knows of no connection any more."""
         async with asyncio.timeout(PATIENCE_S):

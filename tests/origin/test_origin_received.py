@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-from ipaddress import ip_address, ip_network
+from ipaddress import ip_address
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from bounced.origin.received import read_clients
-
-OWN = (ip_network("127.0.0.0/8"), ip_network("::1/128"), ip_network("10.0.0.0/24"))
-LOCALHOST = ip_address("127.0.0.1")
 
 POSTFIX_LOCAL = "by relay.example.com (Postfix) id 4XyZ12; Fri, 20 Nov 2026 10:00:00 +0100 (CET)"
 POSTFIX_PICKUP = "by relay.example.com (Postfix, from userid 1000) id 4XyZ15; x"

@@ -8,7 +8,7 @@ import hmac
 import re
 import time
 from dataclasses import replace
-from datetime import date, timedelta
+from datetime import UTC, date, datetime, timedelta, timezone
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +22,7 @@ from bounced.origin.token import (
     KeyRing,
     Token,
     TokenFault,
+    find_day,
     looks_like_token,
     open_token,
     seal,
@@ -225,3 +226,16 @@ def test_a_secret_is_not_shown() -> None:
     key = Key("a", b"sixteen secrets!", CREATED_ON)
     assert "sixteen" not in repr(KeyRing((key,)))
     assert b"sixteen secrets!".hex() not in repr(key)
+
+
+@pytest.mark.parametrize(
+    ("moment", "day"),
+    [
+        (datetime(1970, 1, 1, tzinfo=UTC), 0),
+        (datetime(2026, 11, 21, 23, 59, 59, tzinfo=UTC), TODAY),
+        (datetime(2026, 11, 22, 1, 30, tzinfo=timezone(timedelta(hours=2))), TODAY),
+        (datetime(2026, 11, 22, tzinfo=UTC), TODAY + 1),
+    ],
+)
+def test_a_day_is_that_of_utc(moment: datetime, day: int) -> None:
+    assert find_day(moment) == day

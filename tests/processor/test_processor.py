@@ -10,10 +10,10 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
-from sqlalchemy import text
+from sqlalchemy import select, text
 from sqlalchemy.exc import OperationalError
 
-from bounced.ledger import clusters, queries, reports, sends, strikes
+from bounced.ledger import clusters, queries, reports, schema, sends, strikes
 from bounced.ledger.engine import Ledger
 from bounced.ledger.policy import PolicySettings
 from bounced.ledger.records import NewReport
@@ -22,6 +22,7 @@ from bounced.ledger.writer import Writer
 from bounced.model import Send, TokenType
 from bounced.origin.resolve import OriginSettings
 from bounced.processor import processor as processor_module
+from bounced.processor.pool import ParserPool
 from bounced.processor.processor import Processor, ProcessorSettings
 from bounced.processor.worker import Result
 from tests.logcheck import Line, find_events
@@ -40,6 +41,7 @@ from tests.processor.mails import (
 )
 
 SETTINGS = ProcessorSettings(OriginSettings(own_relays=()), PolicySettings())
+LEASE = timedelta(seconds=0.2)
 SEND = Send("0123456789abcdef", AUTHOR, (RECIPIENT,), NOW, title="Protokoll 7")
 
 
@@ -367,6 +369,42 @@ async def test_a_report_that_somebody_else_has_claimed_is_left_to_him(bench: Ben
     assert await bench.processor.process_waiting() == 0
     bench.now += timedelta(minutes=11)
     assert await bench.processor.process_waiting() == 1
+
+
+class SlowPool:
+    """Reads only once nobody could take its reports after the lease with which it began."""
+
+    def __init__(self, bench: Bench, pool: ParserPool) -> None:
+        self._bench = bench
+        self._pool = pool
+
+    async def parse(self, messages: Sequence[bytes]) -> list[Result]:
+        """Let time pass until the claim holds longer than it did."""
+        began = self._find_claims()
+        self._bench.now += LEASE / 2
+        async with asyncio.timeout(10):
+            while self._find_claims() == began:  # noqa: ASYNC110 - the ledger tells nobody
+                await asyncio.sleep(0.01)
+        return await self._pool.parse(messages)
+
+    def _find_claims(self) -> list[Any]:
+        return list(
+            self._bench.ledger.read(lambda c: c.execute(select(schema.reports.c.claimed_until)))
+        )
+
+
+async def test_a_claim_is_renewed_while_slow_messages_are_read(bench: Bench) -> None:
+    bench.store(make_bounce())
+    processor = Processor(
+        bench.writer,
+        SlowPool(bench, bench.pool),  # type: ignore[arg-type] # a fake for the time it takes
+        SETTINGS,
+        clock=lambda: bench.now,
+        new_id=bench.new_id,
+        lease=LEASE,
+    )
+    assert await processor.process_waiting() == 1
+    assert [case["strikes"] for case in bench.list_cases()] == [1]
 
 
 async def test_waiting_ends_when_a_report_is_stored_and_otherwise_in_time(bench: Bench) -> None:

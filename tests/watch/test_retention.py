@@ -204,8 +204,7 @@ async def test_on_a_full_disk_nothing_is_taken_until_the_quarantine_has_made_roo
         ledger.write(lambda c: quarantine.purge_older(c, START + DAY))
     with structlog.testing.capture_logs(processors=[check_shape]) as lines:
         await keeper.look(START)
-    assert [(line["event"], line["why"], line.get("count")) for line in lines] == [
-        ("self_check_failed", "low", None),
+    assert [(line["event"], line["why"], line["count"]) for line in lines] == [
         ("retention_purged", "disk-pressure", len(held)),
     ]
     await take_in(32)

@@ -75,8 +75,22 @@ async def test_a_query_that_does_not_fit_is_refused_by_name(
     assert [error["field"] for error in answer.json()["errors"]] == fields
 
 
-async def test_a_cursor_of_what_is_not_there_yet_waits_for_it(
-    sqlite_client: httpx2.AsyncClient,
+@pytest.mark.parametrize("after", ["0000000000000002", "7fffffffffffffff"])
+async def test_a_cursor_that_was_never_given_is_gone(
+    office: Office, client: httpx2.AsyncClient, after: str
 ) -> None:
-    answer = await sqlite_client.get("/v1/events?after=7fffffffffffffff&limit=1000")
-    assert answer.json() == {"events": [], "next": "7fffffffffffffff"}
+    office.fail("one")
+    answer = await client.get(f"/v1/events?after={after}")
+    assert answer.json() == {
+        "type": "about:blank",
+        "title": "Gone",
+        "status": 410,
+        "detail": "the cursor is of another ledger; was a backup restored?",
+        "errors": [
+            {
+                "index": None,
+                "field": "after",
+                "detail": "ahead of what was ever given out: begin again without it",
+            }
+        ],
+    }

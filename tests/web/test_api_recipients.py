@@ -102,6 +102,8 @@ async def test_a_proof_of_delivery_opens_the_next_round(
     office: Office, client: httpx2.AsyncClient, log: list[Line]
 ) -> None:
     case = office.fail("one").case
+    office.move(timedelta(hours=1))
+    office.send_due()
     answer = await client.post("/v1/recipients/delivered", json={"recipient": RECIPIENT})
     found = office.find_case()
     assert (answer.json(), found["round"], found["strikes"]) == ({"cases": 1}, 2, 0)
@@ -157,16 +159,31 @@ async def test_a_proof_for_a_send_that_is_not_his_is_refused(
     assert (office.find_case()["round"], log) == (1, [])
 
 
-async def test_while_a_notice_is_under_way_the_client_is_asked_to_wait(
-    office: Office, client: httpx2.AsyncClient, log: list[Line]
+@pytest.mark.parametrize(
+    ("tried_again_in", "retry_after"),
+    [
+        pytest.param(timedelta(0), "5", id="at once"),
+        pytest.param(timedelta(minutes=15), "900", id="later"),
+        pytest.param(timedelta(hours=4), "3600", id="much later"),
+    ],
+)
+async def test_while_a_notice_is_under_way_the_client_is_asked_to_wait_for_it(
+    house: House,
+    office: Office,
+    client: httpx2.AsyncClient,
+    tried_again_in: timedelta,
+    retry_after: str,
 ) -> None:
     office.receive(bounce("one"))
     office.move(timedelta(hours=1))
-    assert office.claim() is not None
+    house.now = office.now
+    claimed = office.claim()
+    assert claimed is not None
+    assert office.defer(claimed, office.now + tried_again_in)
     answer = await client.post("/v1/recipients/delivered", json={"recipient": RECIPIENT})
-    assert (answer.status_code, answer.headers["retry-after"]) == (503, "5")
+    assert (answer.status_code, answer.headers["retry-after"]) == (503, retry_after)
     assert answer.json()["detail"] == "a notice of the case is on its way just now"
-    assert (office.find_case()["round"], log) == (1, [])
+    assert office.find_case()["round"] == 1
 
 
 async def register(client: httpx2.AsyncClient, key: str = "first") -> str:

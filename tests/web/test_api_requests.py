@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from sqlalchemy.exc import OperationalError, ProgrammingError
 from starlette.requests import Request
 
-from bounced.web.body import MAX_BODY, MAX_FAULTS, parse_body
+from bounced.web.body import MAX_BODY, MAX_FAULTS, MAX_MARKS, parse_body
 from bounced.web.guard import Guard
 from bounced.web.problem import Problem
 from bounced.web.schema import LookupRequest, SendsRequest
@@ -26,6 +26,8 @@ from tests.web.conftest import NOON, TOKEN, House, make_client
 LOOKUP = "/v1/recipients/lookup"
 GOOD = {"recipients": ["max@example.com"]}
 JSON = {"Content-Type": "application/json"}
+NO_TOKEN = "no bearer token: send Authorization: Bearer, and the token behind it, once"
+UNKNOWN_TOKEN = "this token is not known: send the token alone, without its name"
 NO_ADDRESS = "no mail address: write local@domain, no name, no brackets"
 
 
@@ -52,7 +54,19 @@ def problem(status: int, title: str, detail: str, *errors: dict[str, Any]) -> di
         (b'{"recipients":-Infinity}', "the body is no JSON: -Infinity is no JSON number"),
         (b'{"\\ud800":1}', "the body is no JSON: a key holds NUL or half a surrogate pair"),
         (b'{"recipients":["\xff@b.example"]}', "the body is not UTF-8"),
-        (b"[" * 200_000, "the body is nested too deeply"),
+        (b"[" * 100_000, "the body is nested too deeply"),
+        (
+            b'{"recipients":' + b"9" * 21 + b"}",
+            "the body is no JSON: a number has more than 20 characters",
+        ),
+        (
+            b'{"recipients":0.' + b"9" * 21 + b"}",
+            "the body is no JSON: a number has more than 20 characters",
+        ),
+        (
+            json.dumps(dict.fromkeys(map(str, range(21)))).encode(),
+            "the body is no JSON: an object has more than 20 keys",
+        ),
     ],
 )
 async def test_what_is_no_json_is_refused(
@@ -63,11 +77,14 @@ async def test_what_is_no_json_is_refused(
     assert (answer.status_code, answer.json()) == (400, problem(400, "Bad Request", detail))
 
 
-async def test_a_number_of_ten_thousand_digits_is_refused(
-    sqlite_client: httpx2.AsyncClient,
+@pytest.mark.parametrize("mark", ["[],", "{},", '"a":0,'])
+async def test_a_body_of_many_parts_is_refused_before_it_is_taken_apart(
+    sqlite_client: httpx2.AsyncClient, mark: str
 ) -> None:
-    body = b'{"recipients":' + b"9" * 10_000 + b"}"
-    assert (await sqlite_client.post(LOOKUP, content=body, headers=JSON)).status_code == 400
+    body = mark * (MAX_MARKS // 2 + 1)  # no JSON at all: that is not even looked at
+    answer = await sqlite_client.post(LOOKUP, content=body, headers=JSON)
+    detail = "a body has 200,000 brackets, colons and commas at most"
+    assert answer.json() == problem(413, "Request Entity Too Large", detail)
 
 
 @pytest.mark.parametrize(
@@ -75,14 +92,15 @@ async def test_a_number_of_ten_thousand_digits_is_refused(
     [
         ([], "", None, "an object is needed"),
         ({}, "recipients", None, "is missing"),
-        ({"recipients": []}, "recipients", None, "List should have at least 1 item"),
-        ({"recipients": "a@b.example"}, "recipients", None, "Input should be a valid list"),
-        ({"recipients": [1]}, "recipients", 0, "Input should be a valid string"),
-        ({"recipients": ["a@b.example", None]}, "recipients", 1, "Input should be a valid string"),
-        ({"recipients": ["\ud800@b.example"]}, "recipients", 0, "Input should be a valid string"),
+        ({"recipients": []}, "recipients", None, "at least 1 is needed"),
+        ({"recipients": "a@b.example"}, "recipients", None, "a list is needed"),
+        ({"recipients": [1]}, "recipients", 0, "a text is needed"),
+        ({"recipients": ["a@b.example", None]}, "recipients", 1, "a text is needed"),
+        ({"recipients": ["\ud800@b.example"]}, "recipients", 0, "this text holds half a surr"),
         (GOOD | {"limit": 1}, "limit", None, "there is no such key"),
-        ({"recipients": ["a@b.example"] * 1001}, "recipients", None, "List should have at most"),
-        ({"recipients": ["x" * 311 + "@b.example"]}, "recipients", 0, "String should have at"),
+        ({"recipients": ["a@b.example"] * 1001}, "recipients", None, "1000 at most"),
+        ({"recipients": ["nobody"] * 1001}, "recipients", None, "1000 at most"),
+        ({"recipients": ["x" * 311 + "@b.example"]}, "recipients", 0, "320 characters at most"),
         ({"recipients": ["ä" * 160 + "@b.example"]}, "recipients", 0, "an address takes 320"),
         *(
             ({"recipients": [text]}, "recipients", 0, NO_ADDRESS)
@@ -132,7 +150,7 @@ async def test_every_fault_of_a_list_is_named_at_once(sqlite_client: httpx2.Asyn
             "detail": "one line of text, without control characters",
         },
         {"index": 2, "field": "url", "detail": "no web address: write https://..."},
-        {"index": 2, "field": "language", "detail": "Input should be 'de' or 'en'"},
+        {"index": 2, "field": "language", "detail": "must be 'de' or 'en'"},
     )
 
 
@@ -141,6 +159,16 @@ async def test_an_answer_names_a_hundred_faults_at_most(
 ) -> None:
     answer = await sqlite_client.post(LOOKUP, json={"recipients": ["nobody"] * 1000})
     assert len(answer.json()["errors"]) == MAX_FAULTS
+
+
+def test_faults_by_the_thousand_are_counted_only() -> None:
+    one = {"key": "k", "author": "a@b.example", "recipients": ["nobody"] * 100}
+    with pytest.raises(Problem) as raised:
+        parse_body(json.dumps({"sends": [one] * 101}).encode(), SendsRequest)
+    assert (raised.value.status, raised.value.faults) == (422, ())
+    assert raised.value.detail == (
+        "the body does not fit in 10,100 places; send a part of it to be told where"
+    )
 
 
 @given(
@@ -193,11 +221,11 @@ async def test_a_body_without_a_length_is_read_up_to_the_limit(
 ) -> None:
     sent = Chunks(50)
     answer = await sqlite_client.post(LOOKUP, content=sent.send(), headers=JSON)
-    assert answer.json() == problem(413, "Request Entity Too Large", "a body takes 8 MiB at most")
+    assert answer.json() == problem(413, "Request Entity Too Large", "a body takes 5 MiB at most")
     assert sent.taken == MAX_BODY // 2**20 + 1
 
 
-async def test_a_body_of_eight_mebibytes_is_read(sqlite_client: httpx2.AsyncClient) -> None:
+async def test_a_body_of_five_mebibytes_is_read(sqlite_client: httpx2.AsyncClient) -> None:
     body = json.dumps(GOOD).encode()
     body += b" " * (MAX_BODY - len(body))
     answer = await sqlite_client.post(LOOKUP, content=body, headers=JSON)
@@ -217,12 +245,25 @@ async def test_a_body_that_trickles_is_given_up(sqlite_house: House) -> None:
 
 
 @pytest.mark.parametrize(
-    "authorization",
-    [None, "", "Bearer", f"Bearer {TOKEN}x", f"Basic {TOKEN}", TOKEN, f"Bearer {TOKEN} {TOKEN}"],
+    ("authorization", "detail"),
+    [
+        (None, NO_TOKEN),
+        ("", NO_TOKEN),
+        ("Bearer", NO_TOKEN),
+        (f"Basic {TOKEN}", NO_TOKEN),
+        (TOKEN, NO_TOKEN),
+        (f"Bearer {TOKEN}x", UNKNOWN_TOKEN),
+        (f"Bearer {TOKEN} {TOKEN}", UNKNOWN_TOKEN),
+        (f"Bearer shop {TOKEN}", UNKNOWN_TOKEN),
+    ],
 )
 @pytest.mark.parametrize(("method", "path"), [("POST", LOOKUP), ("GET", "/v1/events")])
 async def test_without_a_token_of_ours_nothing_is_read(
-    sqlite_client: httpx2.AsyncClient, authorization: str | None, method: str, path: str
+    sqlite_client: httpx2.AsyncClient,
+    authorization: str | None,
+    detail: str,
+    method: str,
+    path: str,
 ) -> None:
     headers = {} if authorization is None else {"Authorization": authorization}
     del sqlite_client.headers["authorization"]
@@ -232,7 +273,7 @@ async def test_without_a_token_of_ours_nothing_is_read(
     assert answer.headers["www-authenticate"] == 'Bearer realm="bounced"'
     assert (answer.status_code, answer.json()) == (
         401,
-        problem(401, "Unauthorized", "a bearer token is needed"),
+        problem(401, "Unauthorized", detail),
     )
 
 
@@ -360,6 +401,22 @@ def test_large_numbers_of_addresses_are_checked_as_single_ones_are() -> None:
         json.dumps({"recipients": ["ä@bücher.example"] * 1000}).encode(), LookupRequest
     )
     assert asked.recipients == ["ä@bücher.example"] * 1000
+
+
+def test_a_thousand_sends_to_a_hundred_recipients_each_are_read() -> None:
+    recipients = [f"{number:028d}@example.com" for number in range(100)]
+    one = {
+        "author": "anna@building.example",
+        "recipients": recipients,
+        "reference": "4711",
+        "title": "Protocol [22 November, 3 sheets]: heating",
+        "language": "de",
+    }
+    sends = [one | {"key": f"protocol-{number}"} for number in range(1000)]
+    raw = json.dumps({"sends": sends}).encode()
+    assert len(recipients[0]) == 40
+    assert len(raw) <= MAX_BODY
+    assert parse_body(raw, SendsRequest).sends[999].recipients == recipients
 
 
 class Chunks:

@@ -74,6 +74,28 @@ async def test_the_same_key_and_body_get_the_same_answer_later_too(
     assert (again.status_code, again.json()) == (200, first.json())
 
 
+@pytest.mark.parametrize("change", ["leaked", "expired"])
+async def test_a_return_path_that_is_taken_no_more_is_replaced_for_the_same_send(
+    house: House, client: httpx2.AsyncClient, change: str
+) -> None:
+    asked = {"sends": [FIRST, SECOND]}
+    before = (await client.post("/v1/sends", json=asked)).json()["sends"]
+    if change == "leaked":
+        house.ring = KeyRing((Key("b", bytes(range(32)), NOON.date()),))
+    else:
+        house.now += timedelta(days=15)
+    after = (await client.post("/v1/sends", json={"sends": [FIRST]})).json()["sends"][0]
+    again = (await client.post("/v1/sends", json={"sends": [FIRST]})).json()["sends"][0]
+    assert after["send"] == before[0]["send"]
+    assert again == after
+    today = TODAY + (15 if change == "expired" else 0)
+    opened = open_token(
+        after["return_path"].partition("@")[0], house.ring, today=today, ttl_days=14
+    )
+    key_id = house.ring.signing.key_id
+    assert opened == Token(TokenType.SEND, key_id, bytes.fromhex(after["send"]), today)
+
+
 async def test_a_null_a_missing_key_and_another_order_are_the_same_body(
     client: httpx2.AsyncClient,
 ) -> None:

@@ -77,8 +77,9 @@ async def test_no_header_names_the_software() -> None:
 async def test_an_occupied_address_raises_and_keeps_nothing() -> None:
     async with serve(make_app()) as running:
         second = HttpServer(make_app())
-        with pytest.raises(OSError, match="in use"):
-            await second.start(running.addresses[0])
+        address = running.addresses[0]
+        with pytest.raises(OSError, match=f"http.listen: {address}: Address already in use$"):
+            await second.start(address)
         await second.stop(GRACE)
     assert second.addresses == []
 
@@ -202,23 +203,129 @@ async def test_an_answer_that_nobody_reads_is_dropped(monkeypatch: pytest.Monkey
         writer.close()
 
 
-async def test_more_connections_than_allowed_are_answered_by_503(
+@pytest.mark.parametrize("closed_by", ["patience", "keep-alive", "the client's own wish"])
+async def test_a_little_that_nobody_reads_keeps_no_connection(
+    monkeypatch: pytest.MonkeyPatch, closed_by: str
+) -> None:
+    monkeypatch.setattr(server, "SEND_S", 0.5)
+    monkeypatch.setattr(server, "HEAD_S", 0.1 if closed_by == "patience" else 60)
+    monkeypatch.setattr(server, "KEEP_ALIVE_S", 0.1 if closed_by == "keep-alive" else 60)
+    wish = b"Connection: close\r\n" if closed_by == "the client's own wish" else b""
+    async with serve(make_app(say_little), sockets=[bind_narrow()]) as running:
+        reader = connect_narrow(running)
+        reader.sendall(HELLO.replace(b"\r\n\r\n", b"\r\n" + wish + b"\r\n"))
+        await wait_for_a_rest_unread(running)
+        async with asyncio.timeout(5):
+            await wait_for_no_connection(running)
+        reader.close()
+
+
+async def test_pipelined_requests_whose_answers_nobody_reads_keep_no_connection(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(server, "SEND_S", 0.5)
+    async with serve(make_app(say_little), sockets=[bind_narrow()]) as running:
+        reader = connect_narrow(running)
+        reader.sendall(HELLO * 20)
+        await wait_for_a_rest_unread(running)
+        async with asyncio.timeout(5):
+            await wait_for_no_connection(running)
+        reader.close()
+
+
+async def test_a_little_that_nobody_reads_outlives_no_stop() -> None:
+    running = HttpServer(make_app(say_little))
+    await running.start("127.0.0.1:1", [bind_narrow()])
+    reader = connect_narrow(running)
+    reader.sendall(HELLO)
+    await wait_for_a_rest_unread(running)
+    await running.stop(timedelta(seconds=1))
+    async with asyncio.timeout(5):
+        await wait_for_no_connection(running)
+    reader.close()
+
+
+async def test_above_the_limit_the_connection_that_has_rested_longest_goes(
     monkeypatch: pytest.MonkeyPatch, log: list[Line]
 ) -> None:
     monkeypatch.setattr(server, "MAX_CONNECTIONS", 3)
     async with serve(make_app()) as running:
-        idle = [await connect(running) for _ in range(3)]
-        reader, writer = await connect(running)
-        writer.write(HELLO)
-        refused = await reader.readline()
-        for _, other in (*idle, (reader, writer)):
-            other.close()
-        await wait_for_no_connection(running)
-        reader, writer = await connect(running)
-        writer.write(HELLO)
-        welcome = await reader.readline()
-        writer.close()
-    assert (refused.split()[1], welcome.split()[1]) == (b"503", b"200")
+        first, second, third = [await connect(running) for _ in range(3)]
+        await ask(first)
+        fourth = await connect(running)
+        async with asyncio.timeout(5):
+            with contextlib.suppress(ConnectionError):
+                assert await second[0].read() == b""
+        answers = [await ask(each) for each in (first, third, fourth)]
+        for _, writer in (first, second, third, fourth):
+            writer.close()
+    assert answers == [b"HTTP/1.1 200 OK\r\n"] * 3
+    assert log == []
+
+
+async def test_newcomers_above_the_limit_go_where_nobody_rests(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    entered, release = asyncio.Semaphore(0), asyncio.Event()
+
+    async def answer() -> str:
+        entered.release()
+        await release.wait()
+        return "late"
+
+    monkeypatch.setattr(server, "MAX_CONNECTIONS", 3)
+    async with serve(make_app(answer)) as running:
+        at_work = [await connect(running) for _ in range(3)]
+        for _, writer in at_work:
+            writer.write(HELLO)
+            await entered.acquire()
+        newcomers = await asyncio.gather(*(connect(running) for _ in range(10)))
+        async with asyncio.timeout(5):
+            for reader, _ in newcomers:
+                with contextlib.suppress(ConnectionError):
+                    assert await reader.read() == b""
+        release.set()
+        answers = [await reader.readline() for reader, _ in at_work]
+        for _, writer in (*at_work, *newcomers):
+            writer.close()
+    assert answers == [b"HTTP/1.1 200 OK\r\n"] * 3
+
+
+async def test_a_crowd_that_comes_at_once_is_let_in_up_to_the_limit(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(server, "MAX_CONNECTIONS", 3)
+    async with serve(make_app()) as running:
+        crowd = await asyncio.gather(*(connect(running) for _ in range(20)))
+        seen = await asyncio.gather(*(is_closed(reader) for reader, _ in crowd))
+        for _, writer in crowd:
+            writer.close()
+    assert sum(seen) == 17
+
+
+async def test_requests_whose_clients_have_gone_count_too(
+    monkeypatch: pytest.MonkeyPatch, log: list[Line]
+) -> None:
+    entered, release = asyncio.Semaphore(0), asyncio.Event()
+
+    async def answer() -> str:
+        entered.release()
+        await release.wait()
+        return "to nobody"
+
+    monkeypatch.setattr(server, "MAX_CONNECTIONS", 3)
+    async with serve(make_app(answer)) as running:
+        for _ in range(4):
+            _, writer = await connect(running)
+            writer.write(HELLO)
+            await entered.acquire()
+            writer.transport.abort()
+            await wait_for_no_connection(running)
+        last = await connect(running)
+        refused = await ask(last)
+        release.set()
+        last[1].close()
+    assert refused.split()[1] == b"503"
     assert log == []
 
 
@@ -264,6 +371,56 @@ async def test_a_client_that_hangs_up_in_the_middle_of_its_body_is_no_news(
         writer.transport.abort()
         await wait_for_no_connection(running)
     assert log == []
+
+
+async def ask(connection: tuple[asyncio.StreamReader, asyncio.StreamWriter]) -> bytes:
+    """Return the status line; small answers are read whole."""
+    reader, writer = connection
+    writer.write(HELLO)
+    line = await reader.readline()
+    if line.split()[1] == b"200":
+        await reader.readuntil(b"hello")
+    return line
+
+
+async def is_closed(reader: asyncio.StreamReader) -> bool:
+    """Tell whether the other side hangs up within a second."""
+    try:
+        async with asyncio.timeout(1):
+            return await reader.read() == b""
+    except ConnectionError:
+        return True
+    except TimeoutError:
+        return False
+
+
+async def say_little() -> str:
+    """Answer more than a narrow socket takes, less than what asyncio calls much."""
+    return "x" * 50_000
+
+
+def bind_narrow() -> socket.socket:
+    """Return a socket whose connections take a few kilobytes ahead of the reader."""
+    bound = socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP)
+    bound.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 4096)
+    bound.bind(("127.0.0.1", 0))
+    return bound
+
+
+def connect_narrow(running: HttpServer) -> socket.socket:
+    host, _, port = running.addresses[0].rpartition(":")
+    reader = socket.socket()
+    reader.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1024)
+    reader.connect((host, int(port)))
+    return reader
+
+
+async def wait_for_a_rest_unread(running: HttpServer) -> None:
+    await wait_for_a_connection(running)
+    (connection,) = running._server.server_state.connections
+    while not connection.transport.get_write_buffer_size():  # noqa: ASYNC110 - has no event
+        await asyncio.sleep(0.01)
+    assert connection.transport.get_write_buffer_size() < 2**16  # asyncio's high-water mark
 
 
 async def drip_header(writer: asyncio.StreamWriter, byte: bytes) -> None:
