@@ -264,7 +264,7 @@ def _describe_case(row: dict[str, Any]) -> tuple[object, ...]:
         [row["subject"], row["author"]],
         [row["category"], row["reason"]],
         row["state"],
-        f"{row['strikes']}, {row['notices']}",
+        [row["strikes"], row["notices"]],
     )
 
 

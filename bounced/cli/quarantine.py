@@ -35,7 +35,7 @@ from bounced.ledger.quarantine import Chosen, Envelope, Holding
 from bounced.ledger.records import ReportState
 from bounced.logs import Event, emit
 from bounced.origin.admission import Accepted, AdmissionSettings, judge_recipient
-from bounced.origin.resolve import LOCAL_CLIENT
+from bounced.origin.hosts import LOCAL_CLIENT
 from bounced.origin.token import KeyRing, Token, find_day
 from bounced.origin.why import Why
 from bounced.processor.processor import REFUSED

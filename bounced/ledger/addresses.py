@@ -26,6 +26,7 @@ _LOOKED_UP = (
     cases.c.strikes,
     cases.c.notices,
     cases.c.last_strike_at,
+    cases.c.reset_at,
 )
 _NOT_CLOSED = cases.c.state.in_([CaseState.OPEN.value, CaseState.EXHAUSTED.value])
 
@@ -56,6 +57,8 @@ class AddressCase:
     """Those of its present round."""
     notices: int
     last_strike_at: datetime | None
+    reset_at: datetime | None
+    """When mail was last known to arrive; older strikes are only still to be told of."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,7 +127,8 @@ def prove_delivery(
     NoticeUnderWayError before anything is changed.
     """
     proof = _find_send(connection, send, recipient) if send is not None else None
-    spent = or_(cases.c.strikes > 0, cases.c.notices > 0)
+    failed = or_(cases.c.reset_at.is_(None), cases.c.last_strike_at > cases.c.reset_at)
+    spent = or_(and_(cases.c.strikes > 0, failed), cases.c.notices > 0)
     if proof is not None:
         author = author if author is not None else proof.author
         before = cases.c.last_strike_at <= proof.registered_at
@@ -177,8 +181,11 @@ def _judge(recipient: str, of_address: Iterable[AddressCase]) -> Standing:
 
 
 def _is_bad(case: AddressCase) -> bool:
-    failed = case.category is Category.BAD_ADDRESS and case.strikes > 0
-    return failed and case.state is not CaseState.CLOSED
+    if case.category is not Category.BAD_ADDRESS or case.state is CaseState.CLOSED:
+        return False
+    if case.reset_at is None or case.last_strike_at is None:
+        return case.strikes > 0
+    return case.last_strike_at > case.reset_at
 
 
 def _read_case(row: Row[*tuple[Any, ...]]) -> AddressCase:
@@ -191,6 +198,7 @@ def _read_case(row: Row[*tuple[Any, ...]]) -> AddressCase:
         strikes=row.strikes,
         notices=row.notices,
         last_strike_at=row.last_strike_at,
+        reset_at=row.reset_at,
     )
 
 

@@ -167,7 +167,7 @@ def _open_postgresql(url: URL) -> Engine:
         )
     except ModuleNotFoundError:
         raise LedgerError(
-            "database.url names PostgreSQL: install 'bounced-daemon[postgresql]'"
+            "database.url names PostgreSQL: install psycopg (the extra `postgresql`)"
         ) from None
 
 

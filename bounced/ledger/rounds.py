@@ -68,7 +68,7 @@ def reset(
         update(cases)
         .where(cases.c.case == case)
         .where(cases.c.unsettled_notice.is_(None))
-        .values(round=cases.c.round + 1, **FRESH)
+        .values(round=cases.c.round + 1, reset_at=now, **FRESH)
         .returning(cases.c.case, cases.c.author, cases.c.subject, cases.c.round)
     ).one_or_none()
     if row is not None and before is not None:

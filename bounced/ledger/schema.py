@@ -224,6 +224,8 @@ cases = Table(
     Column("last_strike_at", UtcTime),
     Column("last_notice_at", UtcTime),
     Column("closed_at", UtcTime),
+    # The last proof, or an operator's word, that mail arrives again.
+    Column("reset_at", UtcTime),
     Column("due_at", UtcTime),
     Column("unsettled_notice", _ID),
     _one_of("state", CaseState, "state"),

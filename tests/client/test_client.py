@@ -316,7 +316,34 @@ async def test_an_error_names_each_faulty_field(script: Script, call: Caller) ->
     )
 
 
-@pytest.mark.parametrize("body", [b"<html>Bad Gateway</html>", [1], "text", {"errors": None}])
+FOREIGN = [
+    b"<html>Bad Gateway</html>",
+    b"\xff",
+    b"[" * 100_000,
+    [1],
+    "text",
+    {"errors": None},
+    {"errors": "upstream"},
+    {"errors": 5},
+    {"errors": {"detail": "upstream"}},
+    {"errors": ["upstream", 5, None, ["detail"]]},
+    {"errors": [{"message": "upstream"}]},
+    {"errors": [{"detail": 5}, {"detail": "a", "field": 5}, {"detail": "a", "index": "5"}]},
+]
+"""Error pages of something that stands between us and the daemon."""
+
+
+@pytest.mark.parametrize("body", FOREIGN)
+async def test_a_foreign_page_that_says_later_is_tried_again(
+    script: Script, call: Caller, body: object
+) -> None:
+    script.answers = [Answer(502, body), Answer(503, body), registered("4711/max")]
+    (answer,) = await call("register", [SEND])
+    assert answer.key == "4711/max"
+    assert call.pauses == [0.5, 1.0]
+
+
+@pytest.mark.parametrize("body", FOREIGN)
 async def test_a_proxys_own_page_is_told_by_its_status(
     script: Script, call: Caller, body: object
 ) -> None:
@@ -325,13 +352,44 @@ async def test_a_proxys_own_page_is_told_by_its_status(
         await call("lookup", ["a@b.example"])
 
 
-@pytest.mark.parametrize("body", [b"<html>", [], {}, {"recipients": [{}]}, {"recipients": 1}])
+@pytest.mark.parametrize(
+    "body",
+    [
+        b"<html>",
+        b"[" * 100_000,
+        [],
+        {},
+        {"recipients": 1},
+        {"recipients": [{}]},
+        {"recipients": ["x"]},
+        {"recipients": [[1]]},
+        {"recipients": [{"recipient": "a@b.example", "known_bad": False, "cases": ["x"]}]},
+    ],
+)
 async def test_an_answer_of_something_else_is_an_error(
     script: Script, call: Caller, body: object
 ) -> None:
     script.answers = [Answer(200, body)]
     with pytest.raises(ApiError, match=r"^the answer is not one of this API$"):
         await call("lookup", ["a@b.example"])
+
+
+@pytest.mark.parametrize("entry", [[1], "x", None, {"id": "1", "at": 5, "event": "x"}])
+async def test_an_event_of_something_else_is_an_error(
+    script: Script, call: Caller, entry: object
+) -> None:
+    script.answers = [Answer(200, {"events": [entry], "next": "a"})]
+    with pytest.raises(ApiError, match=r"^the answer is not one of this API$"):
+        await call("events")
+
+
+@pytest.mark.parametrize("cases", [b"1e999", b'"x"', b"[]", b"null"])
+async def test_a_count_of_something_else_is_an_error(
+    script: Script, call: Caller, cases: bytes
+) -> None:
+    script.answers = [Answer(200, b'{"cases":' + cases + b"}")]
+    with pytest.raises(ApiError, match=r"^the answer is not one of this API$"):
+        await call("corrected", "a@b.example")
 
 
 @pytest.mark.parametrize(

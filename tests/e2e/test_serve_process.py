@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import json
 import os
+import resource
 import shutil
 import signal
 import socket
@@ -271,6 +272,38 @@ def small_disk(tmp_path: Path) -> Iterator[Path]:
         pytest.skip("only root can mount a small file system")
     yield folder
     subprocess.run(("umount", folder), check=True)
+
+
+def test_files_are_opened_as_many_as_connections_take(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    monkeypatch.setenv("BOUNCED__SMTP__MAX_CONNECTIONS", "400")
+    resource.setrlimit(resource.RLIMIT_NOFILE, (512, hard))
+    try:
+        with ServeProcess(write_config(tmp_path)) as daemon:
+            limit = resource.prlimit(daemon.process.pid, resource.RLIMIT_NOFILE)
+            assert daemon.stop() == 0
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+    assert (limit, find_file_warnings(daemon)) == ((1262, hard), [])
+
+
+def test_a_limit_of_files_that_is_too_low_is_a_warning(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("BOUNCED__SMTP__MAX_CONNECTIONS", "4000000000")
+    with ServeProcess(write_config(tmp_path)) as daemon:
+        (warning,) = find_file_warnings(daemon)
+        assert daemon.stop() == 0
+    assert warning.startswith(
+        "smtp.max_connections: 4000000000 take a limit of 4000000862 open files"
+    )
+
+
+def find_file_warnings(daemon: ServeProcess) -> list[str]:
+    warnings = [str(line["why"]) for line in find_lines(daemon, "config_warning")]
+    return [why for why in warnings if "open files" in why]
 
 
 def fill(folder: Path) -> Path:

@@ -105,6 +105,7 @@ def test_addresses_are_answered_in_the_order_asked_each_with_its_cases(office: O
                         strikes=1,
                         notices=0,
                         last_strike_at=office.now,
+                        reset_at=None,
                     ),
                     AddressCase(
                         case=CASE,
@@ -115,6 +116,7 @@ def test_addresses_are_answered_in_the_order_asked_each_with_its_cases(office: O
                         strikes=1,
                         notices=0,
                         last_strike_at=office.now - HOUR,
+                        reset_at=None,
                     ),
                 ),
             )
@@ -173,6 +175,21 @@ def test_a_case_that_begins_anew_is_not_bad(office: Office) -> None:
     office.reset(CASE)
     (standing,) = look_up(office, RECIPIENT)
     assert (standing.known_bad, standing.cases[0].strikes) == (False, 0)
+
+
+def test_an_address_that_mail_reaches_again_is_not_bad_though_a_failure_is_still_to_be_told(
+    office: Office,
+) -> None:
+    office.fail("a")
+    office.move(MINUTE)
+    assert [each.round for each in prove(office)] == [2]
+    assert prove(office) == [], "nothing has failed since"
+    (standing,) = look_up(office, RECIPIENT)
+    assert (standing.known_bad, standing.cases[0].strikes) == (False, 1)
+    office.move(MINUTE)
+    office.fail("b")
+    assert is_bad(office)
+    assert [each.round for each in prove(office)] == [3]
 
 
 def test_correcting_closes_each_authors_case_once(office: Office) -> None:

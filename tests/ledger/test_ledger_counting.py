@@ -169,6 +169,8 @@ def test_a_strike_that_was_told_may_change_its_reason_within_its_case(office: Of
 
 def test_a_strike_that_moves_counts_in_the_round_of_its_new_case(office: Office) -> None:
     office.fail("x", verdict=SPF)
+    office.move(15 * MINUTE)
+    office.send_due()
     office.reset(office.find_case("bau.example")["case"])
     office.fail("y", verdict=SPF)
     finding = bounce("a", verdict=USER_UNKNOWN, at=START)
@@ -181,6 +183,8 @@ def test_a_strike_that_moves_counts_in_the_round_of_its_new_case(office: Office)
 def test_a_strike_of_an_ended_round_stays_there(office: Office) -> None:
     finding = bounce("a", verdict=USER_UNKNOWN)
     office.receive(finding)
+    office.move(15 * MINUTE)
+    office.send_due()
     office.reset(office.find_case()["case"])
     office.receive(replace(finding, verdicts=(SPF,)))
     assert [(case["subject"], case["strikes"]) for case in office.list_cases()] == [(RECIPIENT, 0)]

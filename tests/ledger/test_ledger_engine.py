@@ -167,7 +167,7 @@ def test_an_unusable_url_is_one_clear_error(name: str) -> None:
 
 def test_a_missing_driver_names_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "psycopg", None)
-    with pytest.raises(LedgerError, match=r"install 'bounced-daemon\[postgresql\]'"):
+    with pytest.raises(LedgerError, match=r"install psycopg \(the extra `postgresql`\)"):
         Ledger("postgresql://bounced@localhost/bounced")
 
 

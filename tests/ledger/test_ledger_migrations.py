@@ -118,6 +118,7 @@ def downgrade_to_the_second(ledger: Ledger) -> None:
         "DROP INDEX uq_sends_key",
         "DROP INDEX ix_cases_subject",
         *(f"ALTER TABLE sends DROP COLUMN {name}" for name in ("key", "digest", "return_path")),
+        "ALTER TABLE cases DROP COLUMN reset_at",
         "DROP TABLE events",
         "DROP TABLE event_counter",
         "UPDATE alembic_version SET version_num = '0002'",

@@ -240,6 +240,40 @@ async def test_the_client_with_most_connections_makes_room_and_own_relays_last()
                 await wire.close()
 
 
+async def test_who_gets_on_with_a_message_stays_longer_than_who_does_not() -> None:
+    with capture_events():
+        async with run_site(max_connections=2, **FOREIGN) as site:
+            busy, stuck = await connect(site, 1), await connect(site, 2)
+            for wire in (busy, stuck):
+                await wire.ask_all(HELLO + ENVELOPE + b"DATA\r\n", 5)
+            await busy.send(BIG * 512)
+            while site.listener._intake.memory.held < 5 * FREE:  # noqa: ASYNC110 - grows unseen
+                await asyncio.sleep(0.01)
+            third = await connect(site, 3)
+            assert (await stuck.read_to_end())[:9] == b"421 4.3.2"
+            assert await busy.ask(b".\r\n") == "250 2.0.0 Stored safely"
+            for wire in (busy, stuck, third):
+                await wire.close()
+
+
+async def test_each_connection_whose_client_is_not_known_yet_is_a_client_of_its_own() -> None:
+    header = b"PROXY TCP4 198.51.100.1 198.51.100.9 1 25\r\n"
+    with capture_events():
+        async with run_site(max_connections=4, proxy_protocol_from=("127.0.0.0/8",)) as site:
+            unknown = [await connect(site, number) for number in range(2)]
+            known = [await connect(site, number) for number in range(2)]
+            for wire in known:
+                await wire.ask_all(header + HELLO, 2)
+            fifth = await connect(site, 5)
+            assert (await known[0].read_to_end())[:9] == b"421 4.3.2"
+            for wire in unknown:
+                assert (await wire.ask_all(header + HELLO, 2))[0][:3] == "220"
+            for wire in (*unknown, *known, fifth):
+                await wire.close()
+            await site.wait_until_gone()
+            assert_nothing_is_left(site)
+
+
 ADDRESSED = HELLO + ENVELOPE
 HALF = HELLO + ENVELOPE + b"DATA\r\nSubject: half\r\n"
 

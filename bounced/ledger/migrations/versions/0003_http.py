@@ -14,6 +14,7 @@ _COUNT = sa.BigInteger().with_variant(sa.Integer(), "sqlite")
 def upgrade() -> None:
     for name in ("key", "digest", "return_path"):
         op.add_column("sends", sa.Column(name, sa.Text(), nullable=True))
+    op.add_column("cases", sa.Column("reset_at", sa.DateTime(timezone=True), nullable=True))
     op.create_index("uq_sends_key", "sends", ["key"], unique=True)
     op.create_index("ix_cases_subject", "cases", ["subject"], unique=False)
     op.create_table(
