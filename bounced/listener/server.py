@@ -22,7 +22,7 @@ from bounced.listener.session import SmtpSession
 from bounced.listener.tls import load_tls
 from bounced.origin.admission import AdmissionSettings
 from bounced.origin.token import KeyRing
-from bounced.values import parse_address, parse_socket_path
+from bounced.values import name_address, parse_address, parse_socket_path
 
 BACKLOG = 512
 """Connections that the kernel keeps waiting while the loop is busy."""
@@ -177,7 +177,7 @@ class _Door:
     servers: list[asyncio.Server] = field(default_factory=list)
 
     def list_addresses(self) -> list[str]:
-        return [_name_address(sock) for server in self.servers for sock in server.sockets]
+        return [name_address(sock) for server in self.servers for sock in server.sockets]
 
 
 def _explain(error: OSError) -> str:
@@ -185,11 +185,3 @@ def _explain(error: OSError) -> str:
     if error.errno is None or isinstance(error, socket.gaierror):
         return error.strerror or str(error)
     return os.strerror(error.errno)
-
-
-def _name_address(sock: socket.socket) -> str:
-    name = sock.getsockname()
-    if sock.family == socket.AF_UNIX:
-        return f"unix:{os.fsdecode(name)}".replace("\0", "@")  # Linux' abstract namespace
-    host, port = name[:2]
-    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"

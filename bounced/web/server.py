@@ -15,7 +15,7 @@ import uvicorn
 from starlette.applications import Starlette
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
-from bounced.values import parse_address
+from bounced.values import name_address, parse_address
 
 MAX_CONNECTIONS = 250
 """Above, whoever has rested longest goes: SMTP needs its file descriptors."""
@@ -55,7 +55,7 @@ class HttpServer:
     @property
     def addresses(self) -> list[str]:
         """Return where HTTP is listened for, `host:port` or `unix:/path`, with real ports."""
-        return [_name(each) for each in self._sockets]
+        return [name_address(each) for each in self._sockets]
 
     async def start(self, listen: str, sockets: Sequence[socket.socket] = ()) -> None:
         """Listen on `sockets`, already bound, else on `listen` (`host:port`).
@@ -189,13 +189,6 @@ def _bind_one(family: int, address: Any) -> socket.socket:
         each.close()
         raise
     return each
-
-
-def _name(each: socket.socket) -> str:
-    name = each.getsockname()
-    if isinstance(name, str):
-        return f"unix:{name}"
-    return f"[{name[0]}]:{name[1]}" if ":" in name[0] else f"{name[0]}:{name[1]}"
 
 
 def _cancel(timer: asyncio.TimerHandle | None) -> None:
