@@ -132,8 +132,8 @@ class TestUnknown:
         site.ingest(make_unknown(1))
         (row,) = site.run("unknown", "list", "--json").rows
         shown = site.run("unknown", "show", row["cluster"]).out
-        drafted = "\n".join(re.findall(r"^    (.*)", shown, re.MULTILINE)[0:1]) + "\n"
-        drafted += "\n".join(re.findall(r"^    (\[\[.*|\w.* = .*)", shown, re.MULTILINE)[1:])
+        draft = shown.partition("in a file *.toml:")[2]
+        drafted = "\n".join(re.findall(r"^    (.+)", draft, re.MULTILINE))
         for name, value in {"ID": "x", "CATEGORY": "policy", "REASON": "not-permitted"}.items():
             drafted = drafted.replace(f'"{name}"', f'"{value}"')
         file = site.rules / "drafted.toml"
