@@ -9,6 +9,7 @@ import socket
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
+from typing import Any
 
 from bounced.config import SmtpSettings
 from bounced.ledger.records import NewReport
@@ -26,6 +27,8 @@ from bounced.values import name_address, parse_address, parse_socket_path
 
 BACKLOG = 512
 """Connections that the kernel keeps waiting while the loop is busy."""
+TURN = 16
+"""Connections that are accepted before those that are open have their turn."""
 ABORT_S = 1.0
 """How long a connection may take to vanish after it was aborted."""
 
@@ -125,7 +128,7 @@ class Listener:
         self, door: _Door, given: Sequence[socket.socket], addresses: Sequence[str]
     ) -> None:
         for sock in given:
-            await self._serve(door, sock)
+            await self._serve(door, sock=sock)
         for address in () if given else addresses:
             try:
                 await self._listen(door, address)
@@ -137,19 +140,19 @@ class Listener:
         if path is not None:
             local = open_local_socket(path)
             self._files.append(local)
-            await self._serve(door, local.sock)
-            return
-        host, port = parse_address(address)
-        server = await asyncio.get_running_loop().create_server(
-            lambda: door.session(self._current_house), host, port, backlog=BACKLOG
-        )
-        door.servers.append(server)
+            await self._serve(door, sock=local.sock)
+        else:
+            host, port = parse_address(address)
+            await self._serve(door, host=host, port=port)
 
-    async def _serve(self, door: _Door, sock: socket.socket) -> None:
+    async def _serve(self, door: _Door, **place: Any) -> None:
         # Serves local sockets too; create_unix_server would remove files that are not ours.
         server = await asyncio.get_running_loop().create_server(
-            lambda: door.session(self._current_house), sock=sock, backlog=BACKLOG
+            lambda: door.session(self._current_house), backlog=TURN, **place
         )
+        for each in server.sockets:
+            with each.dup() as sock:
+                sock.listen(BACKLOG)  # asyncio has one number for both
         door.servers.append(server)
 
     @property
