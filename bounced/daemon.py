@@ -160,12 +160,13 @@ class Daemon:
 
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, self._stopping.set)
-        await self.start(sockets=sockets)
-        gc.collect()
-        gc.freeze()  # what lives as long as we do need not be looked through again and again
         loop.add_signal_handler(
             signal.SIGHUP, lambda: self._jobs.spawn(self._jobs.run("reload", reload))
         )
+        async with self._reloading:  # a SIGHUP that comes early waits, instead of ending us
+            await self.start(sockets=sockets)
+        gc.collect()
+        gc.freeze()  # what lives as long as we do need not be looked through again and again
         await self._stopping.wait()
         cut = loop.call_later(END.total_seconds(), _cut_short)
         await self.stop()

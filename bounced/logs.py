@@ -193,16 +193,17 @@ def configure(
             structlog.processors.JSONRenderer(default=_write_value),
         ]
     )
+    level = logging.getLevelNamesMapping()[settings.level.upper()]
+    count: list[Any] = [watch, _LevelFilter(level)] if watch else []
     structlog.configure(
         processors=[
-            *([watch] if watch else []),
-            _LevelFilter(logging.getLevelNamesMapping()[settings.level.upper()]),
+            *count,
             structlog.processors.add_log_level,
             structlog.processors.TimeStamper(fmt="iso", utc=True, key="at"),
             _Masker(settings.addresses),
             *render,
         ],
-        wrapper_class=structlog.make_filtering_bound_logger(logging.NOTSET),
+        wrapper_class=structlog.make_filtering_bound_logger(logging.NOTSET if watch else level),
         logger_factory=structlog.WriteLoggerFactory(file=out),
         cache_logger_on_first_use=False,
     )

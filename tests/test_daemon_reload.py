@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import shutil
+import signal
 import threading
 from collections.abc import Callable
 from datetime import timedelta
@@ -13,6 +15,8 @@ import pytest
 
 from bounced import daemon as daemon_module
 from bounced.config import Settings
+from bounced.daemon import Sockets
+from bounced.listener.server import Listener
 from bounced.model import LedgerError
 from bounced.plan import Plan, make_plan
 from tests.daemon_site import (
@@ -24,6 +28,7 @@ from tests.daemon_site import (
 )
 from tests.e2e.process import Mailbox
 from tests.logcheck import Line, find_events
+from tests.mta.network import wait_for
 from tests.processor.mails import make_bounce
 
 _RULE = """\
@@ -178,3 +183,30 @@ async def test_of_two_reloads_at_once_the_later_file_stays(
         go_on.set()
         await asyncio.gather(older, newer)
         assert daemon.dispatcher.settings.notices.application_name == "newer"
+
+
+async def test_a_reload_that_is_asked_for_during_the_start_comes_after_it(
+    site: Site, log: list[Line], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    start = Listener.start
+
+    async def be_asked_and_start(listener: Listener, sockets: Sockets) -> None:
+        os.kill(os.getpid(), signal.SIGHUP)
+        await asyncio.sleep(0)
+        await start(listener, sockets)
+
+    monkeypatch.setattr(Listener, "start", be_asked_and_start)
+    before = signal.signal(signal.SIGHUP, signal.SIG_IGN)  # without a handler it would end us
+    daemon = site.make()
+    serving = asyncio.create_task(daemon.serve(site.load))
+    try:
+        await asyncio.to_thread(
+            wait_for, "the reload", lambda: len(find_events(log, "config_loaded")) > 1
+        )
+    finally:
+        daemon._stopping.set()
+        await serving
+        signal.signal(signal.SIGHUP, before)
+    events = [line["event"] for line in log]
+    assert events.index("started") < len(events) - 1 - events[::-1].index("config_loaded")
+    assert find_events(log, "job_failed") == []
