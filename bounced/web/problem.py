@@ -16,6 +16,9 @@ RETRY_AFTER_S = 5
 """When to ask again while the database is lost; the least for whatever will do later."""
 MAX_RETRY_AFTER_S = 3600
 
+_TITLES = {413: "Content Too Large", 422: "Unprocessable Content"}
+"""As RFC 9110 §15.5 has them; Python knows these names from 3.13 on."""
+
 
 @dataclass(frozen=True, slots=True)
 class Fault:
@@ -48,7 +51,7 @@ class Problem(Exception):  # noqa: N818 - RFC 9457's word
         """Return the response: `type` is about:blank, so `title` is the status's own phrase."""
         body: dict[str, object] = {
             "type": "about:blank",
-            "title": HTTPStatus(self.status).phrase,
+            "title": _TITLES.get(self.status) or HTTPStatus(self.status).phrase,
             "status": self.status,
             "detail": self.detail,
         }

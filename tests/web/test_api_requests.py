@@ -84,7 +84,7 @@ async def test_a_body_of_many_parts_is_refused_before_it_is_taken_apart(
     body = mark * (MAX_MARKS // 2 + 1)  # no JSON at all: that is not even looked at
     answer = await sqlite_client.post(LOOKUP, content=body, headers=JSON)
     detail = "a body has 200,000 brackets, colons and commas at most"
-    assert answer.json() == problem(413, "Request Entity Too Large", detail)
+    assert answer.json() == problem(413, "Content Too Large", detail)
 
 
 @pytest.mark.parametrize(
@@ -140,7 +140,7 @@ async def test_every_fault_of_a_list_is_named_at_once(sqlite_client: httpx2.Asyn
     answer = await sqlite_client.post("/v1/sends", json={"sends": bad})
     assert answer.json() == problem(
         422,
-        "Unprocessable Entity",
+        "Unprocessable Content",
         "the body does not fit; `errors` tells where",
         {"index": 0, "field": "author", "detail": NO_ADDRESS},
         {"index": 0, "field": "recipients[1]", "detail": NO_ADDRESS},
@@ -221,7 +221,7 @@ async def test_a_body_without_a_length_is_read_up_to_the_limit(
 ) -> None:
     sent = Chunks(50)
     answer = await sqlite_client.post(LOOKUP, content=sent.send(), headers=JSON)
-    assert answer.json() == problem(413, "Request Entity Too Large", "a body takes 5 MiB at most")
+    assert answer.json() == problem(413, "Content Too Large", "a body takes 5 MiB at most")
     assert sent.taken == MAX_BODY // 2**20 + 1
 
 
