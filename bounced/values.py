@@ -6,9 +6,7 @@ Each is checked where it is read, so that an error names the key; the texts tell
 from __future__ import annotations
 
 import ipaddress
-import os
 import re
-import socket
 from datetime import timedelta
 from pathlib import Path
 from typing import Annotated
@@ -81,15 +79,6 @@ def parse_socket_path(value: str) -> Path | None:
             f"{_LONGEST_SOCKET_PATH} bytes at most"
         )
     return Path(path)
-
-
-def name_address(sock: socket.socket) -> str:
-    """Return where a socket listens, as settings write it: `host:port` or `unix:/path`."""
-    name = sock.getsockname()
-    if sock.family == socket.AF_UNIX:
-        return f"unix:{os.fsdecode(name)}".replace("\0", "@")  # Linux' abstract namespace
-    host, port = name[:2]
-    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
 
 
 def _check_address(value: str) -> str:

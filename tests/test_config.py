@@ -3,14 +3,11 @@
 from __future__ import annotations
 
 import itertools
-import os
 import re
-import socket
 import tomllib
 from datetime import timedelta
 from ipaddress import ip_network
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -18,7 +15,7 @@ from bounced import configfile
 from bounced.config import EMPTY_YET, Settings, known_keys, list_warnings
 from bounced.configfile import find_config_file, load_settings
 from bounced.model import Category, ConfigError
-from bounced.values import name_address, parse_address, parse_duration, parse_size
+from bounced.values import parse_address, parse_duration, parse_size
 
 ROOT = Path(__file__).parents[1]
 EXAMPLE = ROOT / "config.example.toml"
@@ -340,23 +337,3 @@ def test_anything_else_is_no_address(text: str) -> None:
 def test_a_resolver_has_a_port_or_none(text: str) -> None:
     settings = load_settings(None, {"BOUNCED__DNS__RESOLVERS": f'["{text}"]'})
     assert settings.dns.resolvers == (text,)
-
-
-def test_a_socket_is_named_as_settings_write_it(tmp_path: Path) -> None:
-    places: list[tuple[socket.AddressFamily, Any]] = [
-        (socket.AF_INET, ("127.0.0.1", 0)),
-        (socket.AF_INET6, ("::1", 0)),
-        (socket.AF_UNIX, f"{tmp_path}/lmtp"),
-        (socket.AF_UNIX, f"\0bounced-{os.getpid()}"),
-    ]
-    names = []
-    for family, place in places:
-        with socket.socket(family) as sock:
-            sock.bind(place)
-            names.append(re.sub(r":\d+$", ":PORT", name_address(sock)))
-    assert names == [
-        "127.0.0.1:PORT",
-        "[::1]:PORT",
-        f"unix:{tmp_path}/lmtp",
-        f"unix:@bounced-{os.getpid()}",
-    ]

@@ -4,12 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import os
 import socket
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
-from typing import Any
 
 from bounced.config import SmtpSettings
 from bounced.ledger.records import NewReport
@@ -23,7 +21,8 @@ from bounced.listener.session import SmtpSession
 from bounced.listener.tls import load_tls
 from bounced.origin.admission import AdmissionSettings
 from bounced.origin.token import KeyRing
-from bounced.values import name_address, parse_address, parse_socket_path
+from bounced.sockets import bind, name_address
+from bounced.values import parse_socket_path
 
 BACKLOG = 512
 """Connections that the kernel keeps waiting while the loop is busy."""
@@ -128,31 +127,29 @@ class Listener:
         self, door: _Door, given: Sequence[socket.socket], addresses: Sequence[str]
     ) -> None:
         for sock in given:
-            await self._serve(door, sock=sock)
+            await self._serve(door, sock)
         for address in () if given else addresses:
             try:
                 await self._listen(door, address)
             except OSError as error:
-                raise OSError(error.errno, f"{door.key}: {address}: {_explain(error)}") from None
+                raise OSError(error.errno, f"{door.key}: {address}: {error.strerror}") from None
 
     async def _listen(self, door: _Door, address: str) -> None:
         path = parse_socket_path(address)
         if path is not None:
             local = open_local_socket(path)
             self._files.append(local)
-            await self._serve(door, sock=local.sock)
+            await self._serve(door, local.sock)
         else:
-            host, port = parse_address(address)
-            await self._serve(door, host=host, port=port)
+            for sock in await bind(address):
+                await self._serve(door, sock)
 
-    async def _serve(self, door: _Door, **place: Any) -> None:
+    async def _serve(self, door: _Door, sock: socket.socket) -> None:
         # Serves local sockets too; create_unix_server would remove files that are not ours.
         server = await asyncio.get_running_loop().create_server(
-            lambda: door.session(self._current_house), backlog=TURN, **place
+            lambda: door.session(self._current_house), sock=sock, backlog=TURN
         )
-        for each in server.sockets:
-            with each.dup() as sock:
-                sock.listen(BACKLOG)  # asyncio has one number for both
+        sock.listen(BACKLOG)  # asyncio has one number for both
         door.servers.append(server)
 
     @property
@@ -181,10 +178,3 @@ class _Door:
 
     def list_addresses(self) -> list[str]:
         return [name_address(sock) for server in self.servers for sock in server.sockets]
-
-
-def _explain(error: OSError) -> str:
-    """Say what keeps us from listening, without what asyncio puts around it."""
-    if error.errno is None or isinstance(error, socket.gaierror):
-        return error.strerror or str(error)
-    return os.strerror(error.errno)

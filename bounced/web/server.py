@@ -15,7 +15,7 @@ import uvicorn
 from starlette.applications import Starlette
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
-from bounced.values import name_address, parse_address
+from bounced.sockets import bind, name_address
 
 MAX_CONNECTIONS = 250
 """Above, whoever has rested longest goes: SMTP needs its file descriptors."""
@@ -63,7 +63,7 @@ class HttpServer:
         Raises OSError, whose text names key and address.
         """
         try:
-            self._sockets = list(sockets) or await _bind(listen)
+            self._sockets = list(sockets) or await bind(listen)
         except OSError as error:
             raise OSError(error.errno, f"http.listen: {listen}: {error.strerror}") from None
         for each in self._sockets:
@@ -157,38 +157,6 @@ def _drop_longest_resting(connections: set[Any]) -> None:
     )
     connections.remove(dropped)  # now, not in the loop's next round: more may come in this one
     dropped.transport.abort()
-
-
-async def _bind(listen: str) -> list[socket.socket]:
-    """Bind every address of `host:port`, or none; raises OSError."""
-    host, port = parse_address(listen)
-    found = await asyncio.get_running_loop().getaddrinfo(
-        host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
-    )
-    bound: list[socket.socket] = []
-    try:
-        for family, _, _, _, address in dict.fromkeys(found):
-            bound.append(_bind_one(family, address))
-    except OSError:
-        for each in bound:
-            each.close()
-        raise
-    return bound
-
-
-def _bind_one(family: int, address: Any) -> socket.socket:
-    # asyncio sets TCP_NODELAY only where the protocol is named; without it an answer, which is
-    # two writes, waits 40 ms for the client's delayed acknowledgement.
-    each = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
-    try:
-        each.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        if family == socket.AF_INET6:
-            each.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
-        each.bind(address)
-    except OSError:
-        each.close()
-        raise
-    return each
 
 
 def _cancel(timer: asyncio.TimerHandle | None) -> None:
