@@ -23,31 +23,21 @@ from bounced.values import (
     Domain,
     Duration,
     HeaderName,
+    LanguageCode,
     MailAddress,
     Network,
     OptionalAddress,
     OptionalPath,
     PositiveDuration,
     Prefix,
+    PublicUrl,
+    QuietHours,
     Resolver,
     Size,
     SocketAddress,
     Timezone,
     parse_address,
 )
-
-EMPTY_YET = frozenset(
-    {
-        "http.public_url",
-        "dns.enabled",
-        "dns.resolvers",
-        "dns.timeout",
-    }
-)
-"""Keys that are read and checked but have no effect in this version."""
-
-
-Language = Literal["de", "en"]
 
 
 class _Section(BaseModel):
@@ -154,11 +144,25 @@ class NoticeSettings(_Section):
     categories: tuple[Category, ...] = tuple(Category)
     sender: MailAddress = ""
     reply_to: MailAddress = ""
-    language: Language = "de"
+    language: LanguageCode = "de"
     timezone: Timezone = "Europe/Berlin"
     templates_directory: OptionalPath = None
     application_name: str = ""
     application_url: str = ""
+    quote_subject: bool = True
+    quiet_hours: QuietHours = None
+    daily_limit: int = Field(default=20, ge=1)
+    link_ttl: PositiveDuration = Field(default="60d")  # type: ignore[assignment] # parsed
+    smime_certificate_file: OptionalPath = None
+    smime_key_file: OptionalPath = None
+
+    @model_validator(mode="after")
+    def _check_smime(self) -> Self:
+        if (self.smime_certificate_file is None) != (self.smime_key_file is None):
+            raise ValueError(
+                "smime_certificate_file and smime_key_file go together: set both or none"
+            )
+        return self
 
 
 class RelaySettings(_Section):
@@ -169,12 +173,21 @@ class RelaySettings(_Section):
     security: Literal["starttls", "tls", "none"] = "starttls"
     username: str = ""
     password_file: OptionalPath = None
+    authentication: Literal["auto", "plain", "login", "cram-md5", "xoauth2"] = "auto"
+    ca_file: OptionalPath = None
+    max_connections: int = Field(default=4, ge=1, le=50)
+    give_up: PositiveDuration = Field(default="5d")  # type: ignore[assignment] # parsed
     maildir: Path = Path("notices")
 
     @model_validator(mode="after")
     def _check_password(self) -> Self:
         if bool(self.username) != (self.password_file is not None):
             raise ValueError("username and password_file go together: set both or none")
+        if self.username and self.security == "none" and not _is_this_host(self.host):
+            raise ValueError(
+                "a password is never sent in clear: security = 'none' with a username is for a "
+                "relay on this host only"
+            )
         return self
 
 
@@ -182,8 +195,23 @@ class HttpSettings(_Section):
     """The HTTP listener."""
 
     listen: OptionalAddress = "127.0.0.1:8080"
-    public_url: str = ""
+    public_url: PublicUrl = ""
     tokens_file: OptionalPath = None
+
+
+class WebhookSettings(_Section):
+    """Where the application hears of what authors do."""
+
+    url: PublicUrl = ""
+    secret_file: OptionalPath = None
+    timeout: PositiveDuration = Field(default="10s")  # type: ignore[assignment] # parsed
+    give_up: PositiveDuration = Field(default="3d")  # type: ignore[assignment] # parsed
+
+    @model_validator(mode="after")
+    def _check_secret(self) -> Self:
+        if bool(self.url) != (self.secret_file is not None):
+            raise ValueError("url and secret_file go together: set both or none")
+        return self
 
 
 class RetentionSettings(_Section):
@@ -224,6 +252,7 @@ class Settings(_Section):
     notices: NoticeSettings = NoticeSettings()
     relay: RelaySettings = RelaySettings()
     http: HttpSettings = HttpSettings()
+    webhook: WebhookSettings = WebhookSettings()
     dns: DnsSettings = DnsSettings()
     retention: RetentionSettings = RetentionSettings()
     log: LogSettings = LogSettings()
@@ -243,12 +272,8 @@ def known_keys() -> dict[str, list[str]]:
 
 
 def list_warnings(settings: Settings) -> list[str]:
-    """Return what a careful operator should know: keys without effect yet, risky choices."""
+    """Return what a careful operator should know: risky choices."""
     warnings = []
-    for name in sorted(EMPTY_YET):
-        section, key = name.split(".")
-        if key in getattr(settings, section).model_fields_set:
-            warnings.append(f"{name} has no effect in this version")
     if settings.smtp.trust == "any":
         warnings.append(
             "smtp.trust = 'any' believes every bounce: anyone can have authors mailed; "
@@ -267,13 +292,16 @@ def list_warnings(settings: Settings) -> list[str]:
         warnings.append(
             f"relay.host is empty: notices are written to the Maildir {settings.relay.maildir}"
         )
-    elif settings.relay.security == "none":
-        warnings.append("relay.security = 'none' sends notices, and the password, in clear")
+    elif settings.relay.security == "none" and not _is_this_host(settings.relay.host):
+        warnings.append("relay.security = 'none' sends notices in clear")
     return warnings
 
 
 def _is_loopback(address: str) -> bool:
-    host, _ = parse_address(address)
+    return _is_this_host(parse_address(address)[0])
+
+
+def _is_this_host(host: str) -> bool:
     try:
         return host == "localhost" or ipaddress.ip_address(host).is_loopback
     except ValueError:

@@ -23,7 +23,9 @@ from bounced.config import LogSettings
 from bounced.model import split_address
 
 _IDS = frozenset({"report", "send", "case", "notice", "author"})
-_ADDRESS_KEYS = frozenset({"author", "recipient", "subject", "sender"})
+_ADDRESS_KEYS = frozenset(
+    {"author", "recipient", "subject", "sender", "suggestion", "new_recipient"}
+)
 _TEXT_KEYS = frozenset({"detail", "error", "exception", "message", "reply"})
 _LIBRARY_LINES = 20
 """Lines in a minute that one logger may begin in the same way; more are dropped."""
@@ -65,6 +67,10 @@ class Event(StrEnum):
     NOTICE_FAILED = "notice_failed"
     NOTICE_OUTCOME_UNKNOWN = "notice_outcome_unknown"
     NOTICE_BOUNCED = "notice_bounced"
+    ADDRESS_SUGGESTED = "address_suggested"
+    AUTHOR_ACTED = "author_acted"
+    AUTHOR_SILENCED = "author_silenced"
+    AUTHOR_RESET = "author_reset"
     GUARD_TRIPPED = "guard_tripped"
     GUARD_CLEARED = "guard_cleared"
     SENDER_DIAGNOSED = "sender_diagnosed"
@@ -130,7 +136,7 @@ EVENTS: Mapping[Event, EventShape] = {
     Event.CASE_RESET: _shape("case", "subject round why"),
     Event.CASE_CLOSED: _shape("case", "subject why"),
     Event.NOTICE_QUEUED: _shape("notice author", "due_at"),
-    Event.NOTICE_HELD: _shape("notice author", "due_at"),
+    Event.NOTICE_HELD: _shape("notice author", "due_at why"),
     Event.NOTICE_SENT: _shape("notice author slots", "message_id reply relay"),
     Event.NOTICE_DEFERRED: _shape(
         "notice author slots", "detail next_at attempts", level=_WARNING
@@ -138,6 +144,12 @@ EVENTS: Mapping[Event, EventShape] = {
     Event.NOTICE_FAILED: _shape("notice author slots", "detail", level=_ERROR),
     Event.NOTICE_OUTCOME_UNKNOWN: _shape("notice author slots", "detail", level=_WARNING),
     Event.NOTICE_BOUNCED: _shape("notice author", "recipient category reason", level=_WARNING),
+    Event.ADDRESS_SUGGESTED: _shape("case suggestion", "subject why"),
+    Event.AUTHOR_ACTED: _shape("author action", "subject new_recipient detail"),
+    Event.AUTHOR_SILENCED: _shape("author why", level=_WARNING),
+    Event.AUTHOR_RESET: _shape("author", "why"),
+    Event.WEBHOOK_SENT: _shape("webhook about", "attempts detail"),
+    Event.WEBHOOK_FAILED: _shape("webhook about why", "attempts next_at detail", level=_WARNING),
     Event.SELF_CHECK_FAILED: _shape("check why", "detail", level=_WARNING),
     Event.SELF_CHECK_PASSED: _shape("check", "detail"),
     Event.QUARANTINE_COUNTED: _shape("reports bytes", "oldest_at received why"),

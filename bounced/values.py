@@ -7,9 +7,11 @@ from __future__ import annotations
 
 import ipaddress
 import re
-from datetime import timedelta
+from dataclasses import dataclass
+from datetime import UTC, datetime, time, timedelta
 from pathlib import Path
 from typing import Annotated
+from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from pydantic import AfterValidator, BeforeValidator, Field
@@ -27,9 +29,46 @@ _DURATION_UNITS = {
 }
 _LONGEST = timedelta(days=36_500)
 _SIZE_UNITS = {"B": 1, "KiB": 2**10, "MiB": 2**20, "GiB": 2**30}
+_CLOCK_TIMES = re.compile(r"([01][0-9]|2[0-3]):([0-5][0-9])-([01][0-9]|2[0-3]):([0-5][0-9])")
 _HIGHEST_PORT = 65_535
 _LONGEST_SOCKET_PATH = 107
 """Bytes; what Linux has room for (unix(7))."""
+
+
+@dataclass(frozen=True, slots=True)
+class QuietTimes:
+    """The part of each day, by the wall clock, in which nobody is written to."""
+
+    begin: time
+    end: time
+    """Not included; before `begin` where midnight lies between."""
+
+    def find_end(self, now: datetime, zone: ZoneInfo) -> datetime | None:
+        """Return when the quiet that `now` lies in ends, UTC; None: it is not quiet."""
+        local = now.astimezone(zone)
+        clock = local.time()
+        over_midnight = self.end < self.begin
+        if over_midnight:
+            is_quiet = clock >= self.begin or clock < self.end
+        else:
+            is_quiet = self.begin <= clock < self.end
+        if not is_quiet:
+            return None
+        day = local.date() + timedelta(days=1 if over_midnight and clock >= self.begin else 0)
+        return datetime.combine(day, self.end, zone).astimezone(UTC)
+
+
+def parse_quiet_times(value: object) -> QuietTimes | None:
+    """Parse `22:00-06:00`; an empty text is None; raises ValueError for anything else."""
+    if value is None or value == "":
+        return None
+    match = _CLOCK_TIMES.fullmatch(value) if isinstance(value, str) else None
+    if match is None:
+        raise ValueError(f"{value!r} are no hours: write begin and end, such as '22:00-06:00'")
+    begin, end = time(int(match[1]), int(match[2])), time(int(match[3]), int(match[4]))
+    if begin == end:
+        raise ValueError(f"{value!r} is the whole day or nothing: begin and end must differ")
+    return QuietTimes(begin, end)
 
 
 def parse_duration(value: object) -> timedelta:
@@ -159,6 +198,30 @@ def _check_prefix(value: str) -> str:
     return value
 
 
+def _check_language(value: str) -> str:
+    if not re.fullmatch(r"[a-z]{2,3}", value):
+        raise ValueError(f"{value!r} is no language: write its code, such as 'de'")
+    return value
+
+
+def _check_public_url(value: str) -> str:
+    """Refuse what is no address to put paths behind; return it without a slash at its end."""
+    if not value:
+        return value
+    wrong = ValueError(f"{value!r} is no web address: write 'https://bounces.example.com'")
+    try:
+        parts = urlsplit(value)
+        host, _ = parts.hostname, parts.port
+    except ValueError:
+        raise wrong from None
+    whole = parts.scheme in {"http", "https"} and host and value.isascii()
+    if not whole or parts.query or parts.fragment or parts.username or not value.isprintable():
+        raise wrong
+    if any(character in value for character in " <>\"'\\"):
+        raise wrong
+    return value.rstrip("/")
+
+
 def _parse_path(value: object) -> object:
     """Read an empty path as none: TOML and the environment have no other way to say it."""
     return None if value == "" else value
@@ -184,4 +247,7 @@ DatabaseUrl = Annotated[str, AfterValidator(_check_database_url)]
 HeaderName = Annotated[str, AfterValidator(_check_header_name)]
 Prefix = Annotated[str, AfterValidator(_check_prefix)]
 Timezone = Annotated[str, AfterValidator(_check_timezone)]
+LanguageCode = Annotated[str, AfterValidator(_check_language)]
+PublicUrl = Annotated[str, AfterValidator(_check_public_url)]
+QuietHours = Annotated[QuietTimes | None, BeforeValidator(parse_quiet_times)]
 OptionalPath = Annotated[Path | None, BeforeValidator(_parse_path)]

@@ -15,7 +15,7 @@ import typer
 from bounced import logs
 from bounced.cli.options import ConfigOption, InputError, JsonOption, load, open_ledger
 from bounced.cli.output import complain, print_json, print_table, say
-from bounced.config import Language, Settings
+from bounced.config import Settings
 from bounced.daemon import make_id, read_clock
 from bounced.keyfile import (
     FIRST_KEY_ID,
@@ -130,7 +130,7 @@ def sign(
     title: Annotated[str | None, typer.Option(help="What the author knows the mail by.")] = None,
     url: Annotated[str | None, typer.Option(help="Where the protocol is.")] = None,
     language: Annotated[
-        Language | None,
+        str | None,
         typer.Option(help="Language of the notices [default: the configured one]."),
     ] = None,
     as_json: JsonOption = False,

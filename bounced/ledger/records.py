@@ -45,6 +45,25 @@ class NoticeState(StrEnum):
     OUTCOME_UNKNOWN = "outcome_unknown"
 
 
+class HeldWhy(StrEnum):
+    """Why a due digest is held."""
+
+    MODE = "mode"
+    """`notices.mode` is "hold"."""
+    UNREACHABLE = "unreachable"
+    """A notice to this author bounced."""
+    DECLINED = "declined"
+    """The author wants no notices."""
+
+
+class WebhookState(StrEnum):
+    """How far the application has been told of something."""
+
+    WAITING = "waiting"
+    SENT = "sent"
+    FAILED = "failed"
+
+
 @dataclass(frozen=True, slots=True)
 class NewReport:
     """A received message for one accepted envelope recipient, as the door saw it."""
@@ -110,6 +129,8 @@ class Entry:
     """Newest first; at least one."""
     strikes_total: int
     """Strikes of the case in this round, those told of earlier included."""
+    suggestion: str | None = None
+    """The address that may be meant, where one was found before the slot was taken."""
 
     @property
     def last(self) -> bool:

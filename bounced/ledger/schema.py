@@ -25,7 +25,13 @@ from sqlalchemy import (
     text,
 )
 
-from bounced.ledger.records import CaseState, NoticeState, ReportState, clean_text
+from bounced.ledger.records import (
+    CaseState,
+    NoticeState,
+    ReportState,
+    WebhookState,
+    clean_text,
+)
 from bounced.model import Category
 
 MAX_NOTICES = 3
@@ -97,8 +103,18 @@ sends = Table(
     Column("key", CleanText),
     Column("digest", CleanText),
     Column("return_path", CleanText),
+    # Whether it is known whom it reached (`reached`).
+    Column("learned", Boolean, nullable=False, server_default=false()),
 )
 Index("uq_sends_key", sends.c.key, unique=True)
+is_unlearned = text("learned IS FALSE")
+"""Condition of the partial index, as of those below."""
+Index(
+    "ix_sends_unlearned",
+    sends.c.registered_at,
+    sqlite_where=is_unlearned,
+    postgresql_where=is_unlearned,
+)
 
 send_recipients = Table(
     "send_recipients",
@@ -228,6 +244,12 @@ cases = Table(
     Column("reset_at", UtcTime),
     Column("due_at", UtcTime),
     Column("unsettled_notice", _ID),
+    # The address that may be meant, and when that was last looked into.
+    Column("suggestion", CleanText),
+    Column("advised_at", UtcTime),
+    # How a closed case was closed; the new address, where somebody named it.
+    Column("closed_why", CleanText),
+    Column("corrected_to", CleanText),
     _one_of("state", CaseState, "state"),
     _one_of("category", Category, "category"),
     CheckConstraint(f"notices BETWEEN 0 AND {MAX_NOTICES}", name="at_most_three"),
@@ -288,6 +310,8 @@ notices = Table(
     Column("attempted_at", UtcTime),
     Column("settled_at", UtcTime),
     Column("detail", CleanText),
+    # Why it is held.
+    Column("why", CleanText),
     _one_of("state", NoticeState, "state"),
 )
 is_waiting = text("state IN ('open', 'held')")
@@ -326,9 +350,57 @@ slots = Table(
     Column("reason", CleanText, nullable=False),
     Column("max_notices", Integer, nullable=False),
     Column("strikes", Integer, nullable=False),
+    Column("suggestion", CleanText),
     CheckConstraint(f"number BETWEEN 1 AND {MAX_NOTICES}", name="at_most_three"),
 )
 Index("uq_slots_notice_case", slots.c.notice, slots.c.case, unique=True)
+
+authors = Table(
+    "authors",
+    metadata,
+    # Only those of whom there is something to know.
+    Column("author", CleanText, primary_key=True),
+    Column("unreachable_at", UtcTime),
+    # The notice that bounced.
+    Column("unreachable_notice", _ID),
+    Column("declined_at", UtcTime),
+)
+
+reached = Table(
+    "reached",
+    metadata,
+    # Addresses that an author's registered sends arrived at, as far as anybody told.
+    Column("author", CleanText, primary_key=True),
+    Column("recipient_key", CleanText, primary_key=True),
+    Column("domain", CleanText, nullable=False),
+    Column("reached_at", UtcTime, nullable=False),
+)
+Index("ix_reached_domain", reached.c.domain)
+
+webhooks = Table(
+    "webhooks",
+    metadata,
+    Column("webhook", _ID, primary_key=True),
+    Column("created_at", UtcTime, nullable=False),
+    Column("event", CleanText, nullable=False),
+    # A JSON object: the request's body, the same bytes at every attempt.
+    Column("body", CleanText, nullable=False),
+    Column("state", CleanText, nullable=False, server_default=WebhookState.WAITING.value),
+    Column("attempts", Integer, nullable=False, server_default="0"),
+    Column("next_at", UtcTime),
+    Column("settled_at", UtcTime),
+    Column("detail", CleanText),
+    _one_of("state", WebhookState, "state"),
+)
+is_unsent = text("state = 'waiting'")
+"""Condition of the partial index, as of those above."""
+Index(
+    "ix_webhooks_unsent",
+    webhooks.c.next_at,
+    sqlite_where=is_unsent,
+    postgresql_where=is_unsent,
+)
+Index("ix_webhooks_created_at", webhooks.c.created_at)
 
 replays = Table(
     "replays",

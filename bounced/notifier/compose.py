@@ -18,11 +18,11 @@ from zoneinfo import ZoneInfo
 from bounced.config import NoticeSettings
 from bounced.ledger.records import ClaimedNotice
 from bounced.model import ConfigError, split_address
-from bounced.notifier.cleaning import MAX_ADDRESS_CHARS, clean, to_a_labels
 from bounced.notifier.render import HTML, TEXT, Renderer
 from bounced.notifier.samples import list_samples
 from bounced.notifier.view import build_view
-from bounced.notifier.words import choose_language, load_words
+from bounced.words.catalogue import choose_language, load_words
+from bounced.words.cleaning import MAX_ADDRESS_CHARS, clean, to_a_labels
 
 MAX_NAME_CHARS = 60
 MAX_SUBJECT_CHARS = 200

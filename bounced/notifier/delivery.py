@@ -29,7 +29,7 @@ from aiosmtplib.email import parse_address
 
 from bounced.config import RelaySettings
 from bounced.model import domain_key, split_address
-from bounced.notifier.cleaning import clean
+from bounced.words.cleaning import clean
 
 COMMAND_TIMEOUT_S = 60.0
 FINAL_TIMEOUT_S = 600.0

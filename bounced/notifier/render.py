@@ -20,7 +20,7 @@ from jinja2.sandbox import ImmutableSandboxedEnvironment
 
 from bounced.model import ConfigError
 from bounced.notifier.view import NoticeView
-from bounced.notifier.words import Words
+from bounced.words.catalogue import Words
 
 TEXT = "notice.txt.j2"
 HTML = "notice.html.j2"

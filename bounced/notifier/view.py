@@ -15,8 +15,8 @@ from zoneinfo import ZoneInfo
 from bounced.config import NoticeSettings
 from bounced.ledger.records import ClaimedNotice, Entry, EntryStrike
 from bounced.model import Category, Reason, recipient_key
-from bounced.notifier.cleaning import clean, clean_address, clean_domain, clean_url
-from bounced.notifier.words import Words
+from bounced.words.catalogue import Words
+from bounced.words.cleaning import clean, clean_address, clean_domain, clean_url
 
 MAX_PROTOCOLS = 10
 """Protocols shown of one case."""

@@ -6,7 +6,7 @@ import pytest
 from bounced.ledger.records import Entry
 from bounced.model import Reason
 from bounced.notifier.view import CaseView, NoticeView, ProtocolView, build_view
-from bounced.notifier.words import load_words
+from bounced.words.catalogue import load_words
 from tests.notifier.building_site import (
     LINDENHOF,
     SENT_AT,

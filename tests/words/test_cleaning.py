@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bounced.notifier.cleaning import clean, clean_address, clean_domain, clean_url
+from bounced.words.cleaning import clean, clean_address, clean_domain, clean_url
 
 ANY_TEXT = st.text(alphabet=st.characters(exclude_categories=()), max_size=300)
 

@@ -6,7 +6,7 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from bounced.model import REASONS, Category, ConfigError
-from bounced.notifier.words import Words, choose_language, load_words
+from bounced.words.catalogue import Words, choose_language, load_words
 
 WORDS = load_words(None)
 NOON = datetime(2026, 11, 20, 13, 3, tzinfo=UTC)
@@ -34,7 +34,7 @@ def test_every_category_and_reason_has_its_words(language: str) -> None:
 def test_both_languages_have_the_same_phrases_with_the_same_placeholders() -> None:
     german, english = (
         {
-            key: find_placeholders("".join(forms.values())) - {"count"}
+            key: find_placeholders("".join(forms)) - {"count"}
             for key, forms in WORDS[language].phrases.items()
             if not key.endswith((".explanation", ".action"))
         }
@@ -46,7 +46,7 @@ def test_both_languages_have_the_same_phrases_with_the_same_placeholders() -> No
 @pytest.mark.parametrize("language", ["de", "en"])
 def test_sentences_end_and_are_set_with_care(language: str) -> None:
     for key, forms in WORDS[language].phrases.items():
-        for text in forms.values():
+        for text in forms:
             assert text == text.strip()
             assert "  " not in text
             assert '"' not in text
@@ -59,7 +59,7 @@ def test_sentences_end_and_are_set_with_care(language: str) -> None:
 @pytest.mark.parametrize("language", ["de", "en"])
 def test_the_application_never_begins_a_sentence(language: str) -> None:
     for forms in WORDS[language].phrases.values():
-        for text in forms.values():
+        for text in forms:
             assert not text.startswith("{application}")
             assert ". {application}" not in text
             assert "? {application}" not in text
@@ -113,6 +113,10 @@ def test_the_first_language_that_we_speak_is_taken(wanted: str | None, expected:
     assert choose_language(wanted, WORDS, "de").language == expected
 
 
+def make_phrase(key: str, text: str) -> str:
+    return f'msgid "{key}"\nmsgstr "{text}"\n'
+
+
 def write(directory: Path, name: str, text: str) -> Path:
     path = directory / name
     path.write_text(text, encoding="utf-8")
@@ -120,7 +124,7 @@ def write(directory: Path, name: str, text: str) -> Path:
 
 
 def test_a_site_may_replace_a_single_sentence(tmp_path: Path) -> None:
-    write(tmp_path, "de.toml", '[notice]\ngreeting = "Grüß Gott,"\n')
+    write(tmp_path, "de.po", 'msgid "notice.greeting"\nmsgstr "Grüß Gott,"\n')
     words = load_words(tmp_path)
     assert words["de"].say("notice.greeting") == "Grüß Gott,"
     assert words["de"].say("notice.todo") == "Was Sie tun können"
@@ -128,8 +132,8 @@ def test_a_site_may_replace_a_single_sentence(tmp_path: Path) -> None:
 
 
 def test_a_further_language_is_one_complete_file(tmp_path: Path) -> None:
-    whole = (Path(__file__).parents[2] / "bounced/notifier/templates/en.toml").read_text()
-    write(tmp_path, "nl.toml", whole.replace('"Hello,"', '"Goedendag,"'))
+    whole = (Path(__file__).parents[2] / "bounced/words/en.po").read_text(encoding="utf-8")
+    write(tmp_path, "nl.po", whole.replace('"Hello,"', '"Goedendag,"'))
     words = load_words(tmp_path)
     assert sorted(words) == ["de", "en", "nl"]
     assert words["nl"].say("notice.greeting") == "Goedendag,"
@@ -140,46 +144,45 @@ def test_a_further_language_is_one_complete_file(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("name", "text", "complaint"),
     [
-        ("de.toml", "[notice\n", "de.toml: not valid TOML: Expected ']'"),
-        ("de.toml", "[notice]\ngreeting = 1\n", "de.toml: notice.greeting: a text is needed"),
+        ("de.po", "greeting\n", "de.po, line 1: not a gettext catalogue: "),
+        ("de.po", 'msgid "notice.greeting"\nmsgstr ""\n', "notice.greeting: a text is needed"),
         (
-            "de.toml",
-            '[notice]\ngreting = "x"\n',
-            "de.toml: notice.greting: unknown phrase; did you mean notice.greeting?",
+            "de.po",
+            make_phrase("notice.greting", "x"),
+            "de.po: notice.greting: unknown phrase; did you mean notice.greeting?",
         ),
         (
-            "de.toml",
-            '[notice]\nnumber = "{nubmer}"\n',
-            "de.toml: notice.number: unknown placeholder {nubmer}; there is {count}, {number}, {of}",
+            "de.po",
+            make_phrase("notice.number", "{nubmer}"),
+            "de.po: notice.number: unknown placeholder {nubmer}; there is {count}, {number}, {of}",
         ),
         (
-            "de.toml",
-            '[notice]\nnumber = "{number.real}"\n',
-            "de.toml: notice.number: unknown placeholder {number.real}",
+            "de.po",
+            make_phrase("notice.number", "{number.real}"),
+            "de.po: notice.number: unknown placeholder {number.real}",
         ),
         (
-            "de.toml",
-            '[notice]\nnumber = "{number:>9999}"\n',
-            "de.toml: notice.number: unknown placeholder {number:>9999}",
+            "de.po",
+            make_phrase("notice.number", "{number:>9999}"),
+            "de.po: notice.number: unknown placeholder {number:>9999}",
         ),
-        ("de.toml", '[notice]\nnumber = "a { b"\n', "de.toml: notice.number: "),
+        ("de.po", make_phrase("notice.number", "a { b"), "de.po: notice.number: "),
         (
-            "de.toml",
-            '[notice]\nnumber = {one = "x"}\n',
-            "de.toml: notice.number: the plural form 'other' is missing",
-        ),
-        (
-            "de.toml",
-            '[notice]\nnumber = {other = "x", tow = "y"}\n',
-            "de.toml: notice.number.tow: a plural form is one of",
+            "de.po",
+            'msgid "notice.number"\nmsgid_plural "notice.number"\nmsgstr[0] "x"\n',
+            "de.po, line 1: notice.number: 2 texts are needed",
         ),
         (
-            "de.toml",
-            '[notice]\ndate_time = "EEEEEEEEEEE \'x"\n',
-            "de.toml: notice.date_time: not a date pattern",
+            "de.po",
+            make_phrase("notice.date_time", "EEEEEEEEEEE 'x"),
+            "de.po: notice.date_time: not a date pattern",
         ),
-        ("fr.toml", '[notice]\ngreeting = "Bonjour,"\n', "phrases are missing, the first is "),
-        ("words.toml", "", "words.toml: 'words' is no language known to Babel"),
+        (
+            "fr.po",
+            make_phrase("notice.greeting", "Bonjour,"),
+            "phrases are missing, the first is ",
+        ),
+        ("words.po", "", "words.po: 'words' is no language known to Babel"),
     ],
 )
 def test_a_sites_mistake_is_named_with_file_and_phrase(
@@ -193,13 +196,13 @@ def test_a_sites_mistake_is_named_with_file_and_phrase(
 
 
 def test_a_catalogue_in_another_encoding_is_named(tmp_path: Path) -> None:
-    path = tmp_path / "de.toml"
+    path = tmp_path / "de.po"
     path.write_bytes("greeting = 'Grüß'".encode("latin-1"))
     with pytest.raises(ConfigError, match="not UTF-8"):
         load_words(tmp_path)
 
 
 def test_a_catalogue_that_cannot_be_read_is_named(tmp_path: Path) -> None:
-    (tmp_path / "de.toml").mkdir()
-    with pytest.raises(ConfigError, match=r"de\.toml: cannot be read"):
+    (tmp_path / "de.po").mkdir()
+    with pytest.raises(ConfigError, match=r"de\.po: cannot be read"):
         load_words(tmp_path)
