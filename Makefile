@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
-.PHONY: demo run test check lint fix bench fuzz score-masked lock clean
+.PHONY: demo run test check lint fix bench fuzz chaos gallery score-masked lock clean
 
 $(READY): pyproject.toml deploy/constraints.txt
 	$(PYTHON) -m venv $(VENV)
@@ -44,6 +44,15 @@ SEED ?= 1
 SECONDS ?= 0
 fuzz: $(READY)
 	$(BIN)/python -m tests.fuzz --count $(COUNT) --seed $(SEED) --seconds $(SECONDS)
+
+# Daemons that are killed at every step of a notice's way: make chaos RUNS=2000 SEED=1
+RUNS ?= 2000
+chaos: $(READY)
+	$(BIN)/python -m tests.chaos --runs $(RUNS) --seed $(SEED)
+
+# Writes docs/notices/, what the mails to authors look like.
+gallery: $(READY)
+	$(BIN)/python -m tests.notifier.gallery docs/notices
 
 # Whether verdicts lean on recipients' names; needs the labelled corpus beside the checkout.
 score-masked: $(READY)

@@ -8,6 +8,7 @@ from __future__ import annotations
 import ipaddress
 from pathlib import Path
 from typing import Literal, Self
+from urllib.parse import urlsplit
 
 from pydantic import (
     BaseModel,
@@ -198,6 +199,12 @@ class HttpSettings(_Section):
     public_url: PublicUrl = ""
     tokens_file: OptionalPath = None
 
+    @model_validator(mode="after")
+    def _check_public_url(self) -> Self:
+        if self.public_url and not self.listen:
+            raise ValueError("public_url needs listen: its links lead to this daemon")
+        return self
+
 
 class WebhookSettings(_Section):
     """Where the application hears of what authors do."""
@@ -284,6 +291,12 @@ def list_warnings(settings: Settings) -> list[str]:
             "http.listen is not on loopback: tokens pass in clear; "
             "let a proxy speak TLS to the world, and listen on 127.0.0.1"
         )
+    for name, url in (
+        ("http.public_url", settings.http.public_url),
+        ("webhook.url", settings.webhook.url),
+    ):
+        if url.startswith("http:") and not _is_this_host(urlsplit(url).hostname or ""):
+            warnings.append(f"{name} is not https: what passes there can be read and repeated")
     if settings.notices.mode == "hold":
         warnings.append(
             "notices.mode = 'hold': no author is mailed until `bounced notices release`"

@@ -55,7 +55,7 @@ def make_plan(settings: Settings, database_file: Path | None) -> Plan:
             admission,
             lambda: keys.ring,
             composer,
-            _make_delivery(settings),
+            make_delivery(settings),
         ),
         admission,
         keys,
@@ -105,7 +105,7 @@ def make_pool(settings: Settings, rules: dict[str, str]) -> ParserPool:
     )
 
 
-def _make_delivery(settings: Settings) -> Delivery:
+def make_delivery(settings: Settings) -> Delivery:
     relay = settings.relay
     if not relay.host:
         return MaildirDelivery(relay.maildir)

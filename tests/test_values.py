@@ -1,0 +1,92 @@
+from datetime import UTC, datetime, time
+from zoneinfo import ZoneInfo
+
+import pytest
+from pydantic import TypeAdapter, ValidationError
+
+from bounced.values import PublicUrl, QuietTimes, parse_quiet_times
+
+BERLIN = ZoneInfo("Europe/Berlin")
+NIGHT = QuietTimes(time(22), time(6))
+NOON = QuietTimes(time(12), time(13, 30))
+SUMMER_BEGINS, SUMMER_ENDS = "2026-03-29", "2026-10-25"
+
+
+def at(local: str, *, fold: int = 0) -> datetime:
+    return datetime.fromisoformat(local).replace(tzinfo=BERLIN, fold=fold)
+
+
+@pytest.mark.parametrize(
+    ("hours", "now", "expected"),
+    [
+        (NIGHT, "2026-11-22T21:59:59", None),
+        (NIGHT, "2026-11-22T22:00", "2026-11-23T06:00"),
+        (NIGHT, "2026-11-23T00:00", "2026-11-23T06:00"),
+        (NIGHT, "2026-11-23T05:59:59", "2026-11-23T06:00"),
+        (NIGHT, "2026-11-23T06:00", None),
+        (NOON, "2026-11-22T11:59", None),
+        (NOON, "2026-11-22T12:00", "2026-11-22T13:30"),
+        (NOON, "2026-11-22T13:30", None),
+        (NIGHT, "2026-03-28T23:00", f"{SUMMER_BEGINS}T06:00"),
+        (NIGHT, "2026-10-24T23:00", f"{SUMMER_ENDS}T06:00"),
+        (NIGHT, "2026-12-31T23:00", "2027-01-01T06:00"),
+    ],
+)
+def test_quiet_times_go_by_the_wall_clock(
+    hours: QuietTimes, now: str, expected: str | None
+) -> None:
+    ends = at(expected).astimezone(UTC) if expected else None
+    assert hours.find_end(at(now).astimezone(UTC), BERLIN) == ends
+
+
+def test_the_hour_that_comes_twice_is_quiet_twice() -> None:
+    hours = QuietTimes(time(2), time(3))
+    first, second = (at(f"{SUMMER_ENDS}T02:30", fold=fold) for fold in (0, 1))
+    assert (second.astimezone(UTC) - first.astimezone(UTC)).total_seconds() == 3600
+    assert hours.find_end(first, BERLIN) == hours.find_end(second, BERLIN)
+
+
+def test_quiet_times_are_read_as_they_are_written() -> None:
+    assert parse_quiet_times("22:00-06:00") == NIGHT
+    assert parse_quiet_times("12:00-13:30") == NOON
+    assert parse_quiet_times("") is None
+
+
+@pytest.mark.parametrize("value", ["22-6", "22:00 - 06:00", "24:00-06:00", "22:60-06:00", 22])
+def test_anything_else_are_no_quiet_times(value: object) -> None:
+    with pytest.raises(ValueError, match="are no hours"):
+        parse_quiet_times(value)
+
+
+@pytest.mark.parametrize(
+    ("url", "expected"),
+    [
+        ("https://bounces.example.com", "https://bounces.example.com"),
+        ("https://example.com/bounces/", "https://example.com/bounces"),
+        ("http://127.0.0.1:8080", "http://127.0.0.1:8080"),
+        ("", ""),
+    ],
+)
+def test_a_web_address_loses_its_last_slash(url: str, expected: str) -> None:
+    assert TypeAdapter(PublicUrl).validate_python(url) == expected
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "example.com",
+        "ftp://example.com",
+        "https://",
+        "https://example.com?a=b",
+        "https://example.com#top",
+        "https://user:secret@example.com",
+        "https://example.com/a b",
+        'https://example.com/"onload=',
+        "https://bücher.example",
+        "https://example.com:port",
+        "javascript:alert(1)",
+    ],
+)
+def test_anything_else_is_no_web_address(url: str) -> None:
+    with pytest.raises(ValidationError, match="is no web address"):
+        TypeAdapter(PublicUrl).validate_python(url)
