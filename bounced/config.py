@@ -37,6 +37,7 @@ from bounced.values import (
     Size,
     SocketAddress,
     Timezone,
+    WebAddress,
     parse_address,
 )
 
@@ -209,7 +210,7 @@ class HttpSettings(_Section):
 class WebhookSettings(_Section):
     """Where the application hears of what authors do."""
 
-    url: PublicUrl = ""
+    url: WebAddress = ""
     secret_file: OptionalPath = None
     timeout: PositiveDuration = Field(default="10s")  # type: ignore[assignment] # parsed
     give_up: PositiveDuration = Field(default="3d")  # type: ignore[assignment] # parsed

@@ -18,6 +18,7 @@ from pathlib import Path
 from sqlalchemy.exc import DBAPIError
 
 from bounced import __version__, logs, systemd
+from bounced.advisor.adviser import Adviser
 from bounced.config import Settings, list_warnings
 from bounced.jobs import Clock, Jobs
 from bounced.keyfile import SECRET_BYTES, make_first_key
@@ -41,6 +42,7 @@ from bounced.web.api import Api
 from bounced.web.app import make_app
 from bounced.web.metrics import EventCounter
 from bounced.web.server import HttpServer
+from bounced.web.webhooks import WebhookSender
 from bounced.wiring import make_origin, make_policy
 
 Sockets = Mapping[str, Sequence[socket.socket]]
@@ -132,6 +134,8 @@ class Daemon:
         self.dispatcher = Dispatcher(
             self.writer, plan.dispatcher, clock=self._clock, new_id=make_id
         )
+        self.adviser = Adviser(self.ledger, self.writer, plan.settings.dns, clock=self._clock)
+        self.webhooks = WebhookSender(self.writer, plan.settings.webhook, clock=self._clock)
         self.listener = Listener(
             plan.settings.smtp, lambda: self.admission, self._store, self._clock, make_report_id
         )
@@ -178,9 +182,11 @@ class Daemon:
         self._stopping.set()
         self.processor.stop()
         self.dispatcher.stop()
+        self.webhooks.stop()
         await asyncio.gather(
             self.listener.stop(GRACE), self.http.stop(GRACE), self._jobs.stop(GRACE)
         )
+        await self._plan.dispatcher.delivery.close()
         await asyncio.to_thread(self.processor.pool.stop)
         await asyncio.to_thread(self.writer.stop)
         pending = await asyncio.to_thread(self._count_pending)
@@ -206,12 +212,16 @@ class Daemon:
     def _take_over(self, plan: Plan, house: House) -> None:
         """Work by the new plan from now on; a batch at hand is finished by the old one."""
         self.listener.take(house)
-        old_pool, self._plan = self.processor.pool, plan
+        old_pool, old_delivery = self.processor.pool, self._plan.dispatcher.delivery
+        self._plan = plan
         self.processor.pool = make_pool(plan.settings, plan.rules)
         self.processor.settings = plan.processor
         self.dispatcher.settings = plan.dispatcher
         self.housekeeper.settings = plan.settings.retention
+        self.adviser.take(plan.settings.dns)
+        self.webhooks.settings = plan.settings.webhook
         old_pool.close()
+        self._jobs.spawn(old_delivery.close())
         logs.configure(plan.settings.log, watch=self.events)
         self._log_loaded(plan)
         for name in _NEEDS_RESTART:
@@ -243,6 +253,7 @@ class Daemon:
             events=self.events,
             clock=self._clock,
             new_id=make_id,
+            pages=lambda: self._plan.pages,
         )
 
     def _list_faults(self) -> list[str]:
@@ -290,6 +301,9 @@ class Daemon:
         jobs = self._jobs
         jobs.spawn(self._process_forever())
         jobs.every(BEAT_S, "send notices", self.dispatcher.send_due)
+        jobs.every(PAUSE_S, "send webhooks", self.webhooks.send_due)
+        jobs.every(BEAT_S, "look for typing errors", self.adviser.advise)
+        jobs.every(_LOOK_S, "learn which addresses work", self.adviser.learn)
         jobs.every(PAUSE_S, "look for the database", self.look_for_database)
         jobs.spawn(jobs.run("look at the certificate", self.look_at_certificate))
         jobs.every(_LOOK_S, "look at the certificate", self.look_at_certificate)

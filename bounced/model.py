@@ -209,7 +209,7 @@ class ReturnedMessage:
     reference: str | None = None
     """Text of the configured reference header."""
     language: str | None = None
-    """Text of the configured language header, as written."""
+    """Text of the configured language header, else of Content-Language, as written."""
     received: tuple[str, ...] = ()
     """Its Received fields, topmost first, unfolded."""
 

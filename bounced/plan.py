@@ -5,21 +5,31 @@ Making it changes nothing, so that a reload can try it and keep the old one.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
+from datetime import timedelta
 from pathlib import Path
+from zoneinfo import ZoneInfo
 
 from bounced.config import Settings
 from bounced.keyfile import KeyFile, describe_open_file, open_keys, read_secret
+from bounced.ledger.records import ClaimedNotice, Entry
 from bounced.notifier.compose import Composer
 from bounced.notifier.delivery import Delivery, MaildirDelivery, SmtpDelivery
 from bounced.notifier.dispatcher import DispatcherSettings
+from bounced.notifier.smime import Signer
+from bounced.notifier.telling import Links
 from bounced.origin.admission import AdmissionSettings
+from bounced.origin.link import seal_link
+from bounced.origin.token import KeyRing, find_day
 from bounced.parser.rulecheck import check_rules
 from bounced.parser.ruleset import TableError, parse_rules
 from bounced.processor.pool import ParserPool
 from bounced.processor.processor import ProcessorSettings
 from bounced.processor.rule_files import read_rule_files
 from bounced.processor.worker import Limits
+from bounced.web.pages.settings import PageSettings
+from bounced.web.signing import read_signing_secrets
 from bounced.web.tokens import TokenFile
 from bounced.wiring import make_admission, make_header_names, make_origin, make_policy
 
@@ -36,14 +46,18 @@ class Plan:
     keys: KeyFile
     tokens: TokenFile | None
     """Who may use the API; None: nobody."""
+    pages: PageSettings | None
+    """What the pages behind the links of notices need; None: there are none."""
 
 
 def make_plan(settings: Settings, database_file: Path | None) -> Plan:
     """Read every file that is named and check it; raises ConfigError, RuleError."""
     keys = open_keys(settings, database_file)
     admission, policy = make_admission(settings), make_policy(settings)
-    composer = make_composer(settings)
+    composer = make_composer(settings, make_links(settings, lambda: keys.ring))
     composer.check()
+    if settings.webhook.secret_file:
+        read_signing_secrets(settings.webhook.secret_file)
     rules = load_rules(settings)
     return Plan(
         settings,
@@ -56,10 +70,12 @@ def make_plan(settings: Settings, database_file: Path | None) -> Plan:
             lambda: keys.ring,
             composer,
             make_delivery(settings),
+            settings.relay,
         ),
         admission,
         keys,
         TokenFile(settings.http.tokens_file) if settings.http.tokens_file else None,
+        _make_pages(settings, composer) if settings.http.public_url else None,
     )
 
 
@@ -80,18 +96,39 @@ def list_open_secrets(plan: Plan) -> list[str]:
         plan.keys.path,
         settings.smtp.tls_key_file,
         settings.http.tokens_file,
+        settings.webhook.secret_file,
         settings.relay.password_file,
+        settings.notices.smime_key_file,
     )
     return [said for path in files if path is not None and (said := describe_open_file(path))]
 
 
-def make_composer(settings: Settings) -> Composer:
-    """Read words and templates; raises ConfigError."""
+def make_composer(settings: Settings, links: Links | None = None) -> Composer:
+    """Read words, templates and the certificate that signs; raises ConfigError."""
     return Composer(
         settings.notices.templates_directory,
         settings.notices,
         fallback_sender=f"postmaster@{settings.return_path.domains[0]}",
+        links=links,
+        signer=load_signer(settings),
     )
+
+
+def load_signer(settings: Settings) -> Signer | None:
+    """Read what signs notices; None: nothing does. Raises ConfigError."""
+    certificate, key = settings.notices.smime_certificate_file, settings.notices.smime_key_file
+    return Signer.load(certificate, key) if certificate and key else None
+
+
+def make_links(settings: Settings, ring: Callable[[], KeyRing]) -> Links | None:
+    """Return what makes the addresses of a notice's pages; None without a public URL."""
+    base = settings.http.public_url
+
+    def link(notice: ClaimedNotice, entry: Entry | None) -> str:
+        case, day = entry.case if entry else None, find_day(notice.claimed_at)
+        return f"{base}/n/{seal_link(notice.notice, case, day, ring().signing)}"
+
+    return link if base else None
 
 
 def make_pool(settings: Settings, rules: dict[str, str]) -> ParserPool:
@@ -106,6 +143,7 @@ def make_pool(settings: Settings, rules: dict[str, str]) -> ParserPool:
 
 
 def make_delivery(settings: Settings) -> Delivery:
+    """Return the way that notices go; raises ConfigError."""
     relay = settings.relay
     if not relay.host:
         return MaildirDelivery(relay.maildir)
@@ -113,3 +151,16 @@ def make_delivery(settings: Settings) -> Delivery:
         read_secret(relay.password_file, "relay.password_file") if relay.password_file else None
     )
     return SmtpDelivery(relay, password=password)
+
+
+def _make_pages(settings: Settings, composer: Composer) -> PageSettings:
+    notices = settings.notices
+    return PageSettings(
+        words=composer.words,
+        language=notices.language,
+        zone=ZoneInfo(notices.timezone),
+        ttl_days=-(-notices.link_ttl // timedelta(days=1)),
+        application=notices.application_name,
+        quote_subject=notices.quote_subject,
+        webhook=bool(settings.webhook.url),
+    )

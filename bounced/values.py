@@ -139,7 +139,13 @@ def _check_resolver(value: str) -> str:
     try:
         ipaddress.ip_address(value)
     except ValueError:
-        parse_address(value)
+        host, _ = parse_address(value)
+        try:
+            ipaddress.ip_address(host)
+        except ValueError:
+            raise ValueError(
+                f"{value!r} is no resolver: write its address, or address:port"
+            ) from None
     return value
 
 
@@ -206,6 +212,13 @@ def _check_language(value: str) -> str:
 
 def _check_public_url(value: str) -> str:
     """Refuse what is no address to put paths behind; return it without a slash at its end."""
+    _check_web_address(value)
+    if "?" in value:
+        raise ValueError(f"{value!r} has a query, behind which no path can stand")
+    return value.rstrip("/")
+
+
+def _check_web_address(value: str) -> str:
     if not value:
         return value
     wrong = ValueError(f"{value!r} is no web address: write 'https://bounces.example.com'")
@@ -215,11 +228,11 @@ def _check_public_url(value: str) -> str:
     except ValueError:
         raise wrong from None
     whole = parts.scheme in {"http", "https"} and host and value.isascii()
-    if not whole or parts.query or parts.fragment or parts.username or not value.isprintable():
+    if not whole or parts.fragment or parts.username or not value.isprintable():
         raise wrong
     if any(character in value for character in " <>\"'\\"):
         raise wrong
-    return value.rstrip("/")
+    return value
 
 
 def _parse_path(value: object) -> object:
@@ -248,6 +261,7 @@ HeaderName = Annotated[str, AfterValidator(_check_header_name)]
 Prefix = Annotated[str, AfterValidator(_check_prefix)]
 Timezone = Annotated[str, AfterValidator(_check_timezone)]
 LanguageCode = Annotated[str, AfterValidator(_check_language)]
+WebAddress = Annotated[str, AfterValidator(_check_web_address)]
 PublicUrl = Annotated[str, AfterValidator(_check_public_url)]
 QuietHours = Annotated[QuietTimes | None, BeforeValidator(parse_quiet_times)]
 OptionalPath = Annotated[Path | None, BeforeValidator(_parse_path)]

@@ -47,6 +47,7 @@ def make_policy(settings: Settings) -> PolicySettings:
         min_interval_auth=settings.notices.min_interval_auth,
         categories=frozenset(settings.notices.categories),
         own_domains=frozenset(domain_key(domain) for domain in settings.authors.own_domains),
+        daily_limit=settings.notices.daily_limit,
         first_round=1 if settings.relay.host else 0,
     )
 

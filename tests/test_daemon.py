@@ -111,14 +111,13 @@ async def test_a_notice_that_a_predecessor_left_unsettled_is_settled(
         await daemon.processor.process_waiting()
         site.now += WINDOW
         settings = daemon.processor.settings.policy
-        claimed = daemon.ledger.write(
+        (claimed,) = daemon.ledger.write(
             lambda c: notices.claim(
-                c, site.now, timedelta(hours=1), settings=settings, domain="x.example",
-                new_id=lambda: "0123456789abcdef",
+                c, site.now, timedelta(hours=1), 1, settings=settings, released_only=False,
+                domain="x.example", new_id=lambda: "0123456789abcdef",
             )
         )  # fmt: skip
-        assert claimed is not None
-        daemon.ledger.write(lambda c: notices.start_data(c, claimed.notice, claimed.claim))
+        daemon.ledger.write(lambda c: notices.start_data(c, [(claimed.notice, claimed.claim)]))
     async with site.run() as daemon:
         await daemon.dispatcher.send_due(site.now)
         (row,) = list_notices(daemon)

@@ -14,6 +14,7 @@ from typer.core import TyperGroup
 
 from bounced import __version__
 from bounced.cli import (
+    authors,
     cases,
     database,
     demo,
@@ -25,6 +26,7 @@ from bounced.cli import (
     rules,
     serve,
     unknown,
+    webhooks,
 )
 from bounced.cli.explain import explain
 from bounced.cli.ingest import ingest
@@ -68,6 +70,8 @@ app.add_typer(notices.notices_app, name="notices")
 app.add_typer(quarantine.quarantine_app, name="quarantine")
 app.add_typer(unknown.unknown_app, name="unknown")
 app.add_typer(rules.rules_app, name="rules")
+app.add_typer(authors.authors_app, name="authors")
+app.add_typer(webhooks.webhooks_app, name="webhooks")
 app.add_typer(keys.keys_app, name="keys")
 app.command()(keys.sign)
 app.add_typer(database.db_app, name="db")

@@ -37,6 +37,7 @@ from bounced.wiring import make_admission
 
 keys_app = typer.Typer(no_args_is_help=True, help="Signing keys of return paths.")
 
+_LANGUAGE = re.compile("[a-z]{2,3}(-[A-Z]{2})?")
 _ADDRESS = re.compile(r"[^\s@<>]+@[^\s@<>]+")
 KEY_IDS = "abcdefghijklmnopqrstuvwxyz234567"
 
@@ -144,6 +145,8 @@ def sign(
     now, send_id = read_clock(), make_id()
     if url is not None and not url.startswith(("https://", "http://")):
         raise typer.BadParameter(f"{url!r} is no web address: write https://...")
+    if language is not None and not _LANGUAGE.fullmatch(language):
+        raise typer.BadParameter(f"{language!r} is no language: write its code, such as 'de'")
     with open_ledger(settings, create=True) as ledger:
         _ask_about_new(settings, ledger)
         make_first_key(settings, ledger.file, secrets.token_bytes(SECRET_BYTES), now.date())

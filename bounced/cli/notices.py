@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
+from dataclasses import replace
 from typing import Annotated, Any, NamedTuple
 
 import typer
@@ -29,6 +29,7 @@ from bounced.cli.output import (
     show_due,
     show_minute,
 )
+from bounced.cli.testmail import link_nowhere, send_test
 from bounced.config import Settings
 from bounced.daemon import make_id, read_clock
 from bounced.ledger import notices, queries
@@ -36,10 +37,11 @@ from bounced.ledger.engine import Ledger
 from bounced.ledger.entries import read_notice
 from bounced.ledger.records import CaseState, ClaimedNotice, NoticeState
 from bounced.logs import Event, emit
+from bounced.model import split_address
+from bounced.notifier.examples import DIGEST, list_examples
 from bounced.plan import make_composer
 from bounced.wiring import make_policy
 
-_LEASE = timedelta(minutes=1)
 _WAITING = (NoticeState.OPEN.value, NoticeState.HELD.value)
 
 
@@ -109,21 +111,46 @@ def show_notice(
 
 
 @notices_app.command("preview")
-def preview_notice(notice: str, config: ConfigOption = None) -> None:
-    """Print the mail of a notice.
+def preview_notice(
+    notice: Annotated[
+        str | None, typer.Argument(help="A notice [default: an example of a digest].")
+    ] = None,
+    language: Annotated[
+        str | None, typer.Option("--language", metavar="CODE", help="Not the author's own.")
+    ] = None,
+    html: Annotated[bool, typer.Option("--html", help="Print the HTML part alone.")] = False,
+    send_to: Annotated[
+        str | None,
+        typer.Option("--send-test", metavar="ADDRESS", help="Send it there instead, as a test."),
+    ] = None,
+    config: ConfigOption = None,
+) -> None:
+    """Print the mail of a notice, or send it to yourself.
 
-    As its author got it or, where it waits, as he would get it now; nothing is changed.
+    As its author got it or, where it waits, as he would get it now; nothing is changed. Its links
+    lead to a page that only says so.
     """
     settings = load(config)
-    with open_ledger(settings) as ledger:
-        claimed = ledger.read(lambda connection: read_notice(connection, notice))
-        claimed = claimed or _claim_and_undo(ledger, notice, settings)
-    message = make_composer(settings).compose(claimed)
-    for name in ("From", "Reply-To", "To", "Subject", "Date"):
-        say(f"{name}: {show(message[name])}")
-    body = message.get_body(("plain",))
+    composer = make_composer(settings)
+    if language is not None and language not in composer.words:
+        known = ", ".join(composer.words)
+        raise typer.BadParameter(f"{language!r} has no catalogue; there is {known}")
+    if send_to is not None and not all(split_address(send_to)):
+        raise typer.BadParameter(f"{send_to!r} is no mail address: write local@domain")
+    told = _find_told(settings, notice, language or settings.notices.language)
+    if language is not None:
+        told = replace(told, language=language)
+    if send_to is not None:
+        reply = send_test(settings, composer, told, send_to, now=read_clock(), new_id=make_id())
+        say(f"sent to {show(send_to)}: {show(reply)}")
+        return
+    message = composer.compose(told, links=link_nowhere(settings))
+    body = message.get_body(("html" if html else "plain",))
     assert body is not None
-    say()
+    if not html:
+        for name in ("From", "Reply-To", "To", "Subject", "Date"):
+            say(f"{name}: {show(message[name])}")
+        say()
     say(body.get_content())
 
 
@@ -140,9 +167,28 @@ def release_notices(
     now = read_clock()
     released = write(settings, lambda connection: notices.release_held(connection, notice, now))
     if notice is not None and not released:
-        raise InputError(f"{notice}: no held notice of that id")
+        raise InputError(f"{notice}: {_explain_kept(settings, notice)}")
     emit(Event.OPERATOR_ACTED, action="notices release", detail=f"{len(released)} released")
     say(f"released {len(released)}")
+
+
+def _explain_kept(settings: Settings, notice: str) -> str:
+    """Say why a notice is not one to be released."""
+    with open_ledger(settings) as ledger:
+        rows = ledger.read(lambda connection: queries.list_notices(connection, notice=notice))
+    if not rows or rows[0]["state"] != NoticeState.HELD.value:
+        return "no held notice of that id"
+    author, why = rows[0]["author"], rows[0]["why"]
+    return f"held because its author is silent ({why}): `bounced authors reset {author}`"
+
+
+def _find_told(settings: Settings, notice: str | None, language: str) -> ClaimedNotice:
+    """Return what the notice tells, or would tell; for None, an example."""
+    if notice is None:
+        return list_examples(language)[DIGEST]
+    with open_ledger(settings) as ledger:
+        claimed = ledger.read(lambda connection: read_notice(connection, notice))
+        return claimed or _claim_and_undo(ledger, notice, settings)
 
 
 def _claim_and_undo(ledger: Ledger, notice: str, settings: Settings) -> ClaimedNotice:
@@ -150,24 +196,19 @@ def _claim_and_undo(ledger: Ledger, notice: str, settings: Settings) -> ClaimedN
     with ledger.engine.connect() as connection:  # never committed
         row = only(queries.list_notices(connection, notice=notice), notice, "notice")
         now = max(read_clock(), row["due_at"] or read_clock())
-        notices.release_held(connection, notice, now)
-        while claimed := notices.claim(
-            connection,
-            now,
-            _LEASE,
-            settings=make_policy(settings),
-            domain=settings.return_path.domains[0],
-            new_id=make_id,
-        ):
-            if claimed.notice == notice:
-                return claimed
+        policy = make_policy(settings)
+        claimed = notices.preview(connection, notice, now, settings=policy)
+        if claimed is not None:
+            return claimed
     raise InputError(f"{notice}: there is nothing to tell in it any more")
 
 
 def _look_up(connection: Connection, row: dict[str, Any]) -> _Shown:
     """Return what the row of a notice does not say by itself."""
     if row["state"] in _WAITING:
-        return _Shown([row["state"], show_due(row["due_at"])], _list_waiting(connection, row))
+        return _Shown(
+            [row["state"], row["why"], show_due(row["due_at"])], _list_waiting(connection, row)
+        )
     told = [f"{slot['subject']} no. {slot['number']}" for slot in row["slots"]]
     if row["next_attempt_at"] is not None:
         return _Shown([f"waiting, next {row['next_attempt_at']:%H:%M:%S}"], told)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import os
-import socket
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -19,11 +18,15 @@ from bounced.configfile import find_config_file
 from bounced.daemon import Daemon, read_clock
 from bounced.filelimit import raise_file_limit
 from bounced.keyfile import describe_open_file, find_keys_file, read_keys, read_secret
+from bounced.ledger import queries
 from bounced.ledger.engine import Ledger
 from bounced.ledger.lock import hold_database
+from bounced.ledger.records import HeldWhy
 from bounced.listener.tls import load_tls
 from bounced.model import BouncedError, LedgerError
-from bounced.plan import load_rules, make_composer
+from bounced.notifier.session import probe
+from bounced.plan import load_rules, load_signer, make_composer
+from bounced.web.signing import read_signing_secrets
 from bounced.web.tokens import read_tokens
 
 
@@ -88,8 +91,21 @@ def _check_database(settings: Settings) -> Iterator[str]:
         else:
             ledger.prepare()  # raises where it is not the newest
             yield f"{name}, schema {version}"
+            yield _describe_waiting(ledger)
     finally:
         ledger.close()
+
+
+def _describe_waiting(ledger: Ledger) -> str:
+    """Say how many notices wait, and for what."""
+    counts = ledger.read(lambda connection: queries.count_waiting(connection, read_clock()))
+    held = {
+        "until `bounced notices release`": counts[HeldWhy.MODE],
+        "for authors who are unreachable": counts[HeldWhy.UNREACHABLE],
+        "for authors who want none": counts[HeldWhy.DECLINED],
+    }
+    told = [f"{count} held {what}" for what, count in held.items() if count]
+    return ", ".join([f"notices: {counts['due']} due now", *told])
 
 
 def _check_keys(settings: Settings) -> Iterator[str]:
@@ -140,6 +156,26 @@ def _check_tokens(settings: Settings) -> Iterator[str]:
     yield f"{path}: {names}"
 
 
+def _check_signer(settings: Settings) -> Iterator[str]:
+    signer = load_signer(settings)
+    if signer is None:
+        return
+    for fault in signer.list_faults(settings.notices.sender, read_clock()):
+        say(f"warning  smime: {fault}")
+    if settings.notices.smime_key_file:
+        _refuse_open_file(settings.notices.smime_key_file)
+    yield f"{settings.notices.smime_certificate_file} signs notices"
+
+
+def _check_webhook(settings: Settings) -> Iterator[str]:
+    path = settings.webhook.secret_file
+    if path is None:
+        return
+    count = len(read_signing_secrets(path))
+    _refuse_open_file(path)
+    yield f"{settings.webhook.url}, {path}: {count} secret{'s' * (count > 1)}"
+
+
 def _refuse_open_file(path: Path) -> None:
     if said := describe_open_file(path):
         raise BouncedError(said)
@@ -147,19 +183,13 @@ def _refuse_open_file(path: Path) -> None:
 
 def _check_relay(settings: Settings) -> Iterator[str]:
     relay = settings.relay
+    password = None
     if relay.password_file is not None:
-        read_secret(relay.password_file, "relay.password_file")
+        password = read_secret(relay.password_file, "relay.password_file")
         _refuse_open_file(relay.password_file)
     if not relay.host:
         return  # a warning of the settings says where notices go
-    try:
-        socket.create_connection((relay.host, relay.port), timeout=5).close()
-    except OSError as error:
-        why = error.strerror or error
-        raise BouncedError(
-            f"relay.host, relay.port: {relay.host}:{relay.port} cannot be reached: {why}"
-        ) from None
-    yield f"{relay.host}:{relay.port} answers, security {relay.security}"
+    yield asyncio.run(probe(relay, password=password))
 
 
 _TESTS: dict[str, Callable[[Settings], Iterator[str]]] = {
@@ -169,5 +199,7 @@ _TESTS: dict[str, Callable[[Settings], Iterator[str]]] = {
     "keys": _check_keys,
     "tls": _check_tls,
     "tokens": _check_tokens,
+    "webhook": _check_webhook,
+    "smime": _check_signer,
     "relay": _check_relay,
 }

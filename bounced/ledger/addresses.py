@@ -9,7 +9,7 @@ from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, Row, and_, func, or_, select
 
-from bounced.ledger import rounds, sends
+from bounced.ledger import reached, rounds, sends
 from bounced.ledger.policy import PolicySettings
 from bounced.ledger.records import CaseState, clean_text
 from bounced.ledger.schema import cases, notices
@@ -100,12 +100,26 @@ def look_up(connection: Connection, recipients: Sequence[str]) -> list[Standing]
 
 
 def correct(
-    connection: Connection, recipient: str, now: datetime, *, author: str | None, new_id: NewId
+    connection: Connection,
+    recipient: str,
+    now: datetime,
+    *,
+    author: str | None,
+    new_recipient: str | None = None,
+    new_id: NewId,
 ) -> list[ChangedCase]:
     """Close what is not closed yet of an address, of one author or of all; return it."""
     rows = _lock_cases(connection, recipient, author, _NOT_CLOSED)
     closed = (
-        rounds.close(connection, row.case, now, why="corrected", new_id=new_id) for row in rows
+        rounds.close(
+            connection,
+            row.case,
+            now,
+            why="corrected",
+            corrected_to=new_recipient,
+            new_id=new_id,
+        )
+        for row in rows
     )
     return [_read_changed(row) for row in closed if row is not None]
 
@@ -137,6 +151,8 @@ def prove_delivery(
     on_their_way = {row.unsettled_notice for row in rows} - {None}
     if on_their_way:
         raise NoticeUnderWayError(_find_claimed_until(connection, on_their_way) or now)
+    if author is not None:
+        reached.mark(connection, author, recipient, proof.registered_at if proof else now)
     begun = (
         rounds.reset(connection, row.case, now, why="delivered", settings=settings, new_id=new_id)
         for row in rows

@@ -5,18 +5,19 @@ A replay is not heard of: what it corrects, the application reads when it looks 
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, select
+from sqlalchemy import Connection
 
 from bounced.ledger import reports, sends
 from bounced.ledger.counting import Counted
 from bounced.ledger.outbox import NewEvent, publish
 from bounced.ledger.policy import Ignored
+from bounced.ledger.records import HeldWhy
 from bounced.ledger.reports import Finding
-from bounced.ledger.schema import notices
+from bounced.ledger.silence import BouncedNotice
 from bounced.logs import Event
 from bounced.model import TokenType
 
@@ -38,25 +39,24 @@ def find_new_of_notices(connection: Connection, findings: Iterable[Finding]) -> 
 
 
 def announce(
-    connection: Connection, recorded: Sequence[Recorded], new: Collection[str], now: datetime
+    connection: Connection,
+    recorded: Sequence[Recorded],
+    bounced: Mapping[str, BouncedNotice],
+    new: Collection[str],
+    now: datetime,
 ) -> None:
-    """Publish what reports counted for; of bounced notices, those that `new` reports tell of."""
+    """Publish what reports counted for; of bounced notices, those that `new` reports tell of.
+
+    `bounced` are the notices that failed, by report.
+    """
     keys = sends.find_keys(
         connection, {finding.send.send for finding, _ in recorded if finding.send}
-    )
-    authors = _find_authors(
-        connection,
-        [
-            finding.arrival.token_id
-            for finding, _ in recorded
-            if finding.arrival.report in new and finding.arrival.token_id
-        ],
     )
     told: list[NewEvent] = []
     for finding, counted in recorded:
         told.extend(_tell_counted(finding, counted, keys))
-        if finding.arrival.report in new:
-            told.extend(_tell_bounced(finding, counted, authors))
+        if finding.arrival.report in new and finding.arrival.report in bounced:
+            told.extend(_tell_bounced(finding, counted, bounced[finding.arrival.report]))
     publish(connection, told, now)
 
 
@@ -93,29 +93,19 @@ def _name_mail(finding: Finding, keys: dict[str, str]) -> dict[str, Any]:
 
 
 def _tell_bounced(
-    finding: Finding, recipients: Sequence[Counted | Ignored], authors: dict[str, str]
+    finding: Finding, recipients: Sequence[Counted | Ignored], bounced: BouncedNotice
 ) -> Iterator[NewEvent]:
-    arrival = finding.arrival
+    ids = {"notice": bounced.notice, "author": bounced.author}
     for facts, verdict, counted in zip(
         finding.report.recipients, finding.verdicts, recipients, strict=True
     ):
         if counted is Ignored.NOTICE and verdict is not None:
-            yield NewEvent(
-                Event.NOTICE_BOUNCED,
-                {
-                    "notice": arrival.token_id,
-                    "author": authors.get(arrival.token_id or ""),
-                    "report": arrival.report,
-                    "recipient": facts.recipient,
-                    "category": verdict.category.value,
-                    "reason": verdict.reason.value,
-                },
-            )
-
-
-def _find_authors(connection: Connection, ids: Collection[str]) -> dict[str, str]:
-    """Return whom notices were for, by id."""
-    if not ids:
-        return {}
-    query = select(notices.c.notice, notices.c.author).where(notices.c.notice.in_(ids))
-    return {row.notice: row.author for row in connection.execute(query)}
+            words = {
+                "report": finding.arrival.report,
+                "recipient": facts.recipient,
+                "category": verdict.category.value,
+                "reason": verdict.reason.value,
+            }
+            yield NewEvent(Event.NOTICE_BOUNCED, ids | words)
+    if bounced.silenced:
+        yield NewEvent(Event.AUTHOR_SILENCED, ids | {"why": HeldWhy.UNREACHABLE.value})

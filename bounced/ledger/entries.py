@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+from itertools import chain
 from typing import Any
 
 from sqlalchemy import Connection, Row, and_, func, select
@@ -12,23 +13,24 @@ from bounced.ledger.schema import failures, notices, reports, sends, slots, stri
 from bounced.model import Category, Reason, RecipientFacts
 
 
-def read_claimed(connection: Connection, row: Row[Any]) -> ClaimedNotice:
-    """Return what the notice in `row` tells its author; the same at every attempt."""
+def read_claimed(connection: Connection, rows: Sequence[Row[Any]]) -> list[ClaimedNotice]:
+    """Return what the notices in `rows` tell their authors; the same at every attempt."""
+    ids = [row.notice for row in rows]
     taken = connection.execute(
-        select(slots)
-        .where(slots.c.notice == row.notice)
-        .order_by(slots.c.category, slots.c.subject)
+        select(slots).where(slots.c.notice.in_(ids)).order_by(slots.c.category, slots.c.subject)
     ).all()
-    told_case = func.coalesce(strikes.c.told_case, strikes.c.case)
     told = connection.execute(
         select(
-            told_case.label("case"),
+            strikes.c.notice,
+            func.coalesce(strikes.c.told_case, strikes.c.case).label("case"),
             strikes.c.recipient,
             strikes.c.failed_at,
-            func.coalesce(sends.c.title, reports.c.protocol_subject).label("title"),
+            sends.c.title,
+            reports.c.protocol_subject,
             func.coalesce(reports.c.protocol_sent_at, sends.c.registered_at).label("sent_at"),
             func.coalesce(sends.c.reference, reports.c.reference).label("reference"),
-            func.coalesce(sends.c.language, reports.c.protocol_language).label("language"),
+            sends.c.language,
+            reports.c.protocol_language,
             sends.c.url,
             failures.c.reply,
             failures.c.diagnostic_code,
@@ -45,19 +47,14 @@ def read_claimed(connection: Connection, row: Row[Any]) -> ClaimedNotice:
             ),
         )
         .outerjoin(sends, sends.c.send == strikes.c.send)
-        .where(strikes.c.notice == row.notice)
+        .where(strikes.c.notice.in_(ids))
         .order_by(strikes.c.failed_at.desc(), strikes.c.recipient_key, strikes.c.send_key)
     ).all()
-    return ClaimedNotice(
-        notice=row.notice,
-        claim=row.claim,
-        author=row.author,
-        message_id=row.message_id,
-        claimed_at=row.claimed_at,
-        attempts=row.attempts,
-        language=next((strike.language for strike in told if strike.language), None),
-        entries=tuple(_read_entry(slot, told) for slot in taken),
-    )
+    slots_of, strikes_of = _group(taken), _group(told)
+    return [
+        _read_one(row, slots_of.get(row.notice, ()), strikes_of.get(row.notice, ()))
+        for row in rows
+    ]
 
 
 def read_notice(connection: Connection, notice: str) -> ClaimedNotice | None:
@@ -65,10 +62,41 @@ def read_notice(connection: Connection, notice: str) -> ClaimedNotice | None:
     row = connection.execute(
         select(notices).where(notices.c.notice == notice).where(notices.c.claim.is_not(None))
     ).one_or_none()
-    return read_claimed(connection, row) if row is not None else None
+    return read_claimed(connection, [row])[0] if row is not None else None
 
 
-def _read_entry(slot: Row[Any], told: Iterable[Any]) -> Entry:
+def _group(rows: Iterable[Any]) -> dict[str, list[Row[Any]]]:
+    """Return the rows of each notice, in their order."""
+    grouped: dict[str, list[Row[Any]]] = {}
+    for row in rows:
+        grouped.setdefault(row.notice, []).append(row)
+    return grouped
+
+
+def _read_one(row: Row[Any], taken: Sequence[Row[Any]], told: Sequence[Row[Any]]) -> ClaimedNotice:
+    by_case: dict[str, list[Row[Any]]] = {}
+    for strike in told:
+        by_case.setdefault(strike.case, []).append(strike)
+    return ClaimedNotice(
+        notice=row.notice,
+        claim=row.claim,
+        author=row.author,
+        message_id=row.message_id,
+        claimed_at=row.claimed_at,
+        attempts=row.attempts,
+        language=_find_language(told),
+        entries=tuple(_read_entry(slot, by_case.get(slot.case, ())) for slot in taken),
+    )
+
+
+def _find_language(told: Sequence[Row[Any]]) -> str | None:
+    """Return what the newest registered send asked for, else the newest returned message."""
+    registered = (strike.language for strike in told)
+    returned = (strike.protocol_language for strike in told)
+    return next((language for language in chain(registered, returned) if language), None)
+
+
+def _read_entry(slot: Row[Any], told: Sequence[Row[Any]]) -> Entry:
     return Entry(
         case=slot.case,
         subject=slot.subject,
@@ -76,8 +104,9 @@ def _read_entry(slot: Row[Any], told: Iterable[Any]) -> Entry:
         reason=Reason(slot.reason),
         number=slot.number,
         max_notices=slot.max_notices,
-        strikes=tuple(_read_strike(row) for row in told if row.case == slot.case),
+        strikes=tuple(_read_strike(row) for row in told),
         strikes_total=slot.strikes,
+        suggestion=slot.suggestion,
     )
 
 
@@ -88,11 +117,12 @@ def _read_strike(row: Row[Any]) -> EntryStrike:
     return EntryStrike(
         recipient=row.recipient,
         failed_at=row.failed_at,
-        title=row.title,
+        title=row.title or row.protocol_subject,
         sent_at=row.sent_at,
         reference=row.reference,
         url=row.url,
         reply=row.reply or row.diagnostic_code,
         remote_mta=row.remote_mta,
         forwarded=facts.forwarded,
+        title_from_subject=not row.title,
     )

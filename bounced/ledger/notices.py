@@ -7,20 +7,41 @@ can do nothing more.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from datetime import datetime, timedelta
+from typing import Any
 
-from sqlalchemy import Connection, and_, or_, select, update
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    Row,
+    and_,
+    case,
+    func,
+    literal,
+    or_,
+    select,
+    tuple_,
+    update,
+)
 
-from bounced.ledger.claims import claim_again, claim_due
+from bounced.ledger.claims import claim_again, claim_due, is_silent, take_slots
 from bounced.ledger.entries import read_claimed
 from bounced.ledger.outbox import NewEvent, publish
 from bounced.ledger.policy import PolicySettings
-from bounced.ledger.records import CaseState, ClaimedNotice, NoticeState
-from bounced.ledger.schema import cases, is_under_way, is_waiting, notices, slots
+from bounced.ledger.records import CaseState, ClaimedNotice, HeldWhy, NoticeState
+from bounced.ledger.schema import (
+    UtcTime,
+    authors,
+    cases,
+    is_under_way,
+    is_waiting,
+    notices,
+    slots,
+)
 from bounced.ledger.strikes import NewId, Opened, lock_authors, open_digests
-from bounced.ledger.tally import recount
+from bounced.ledger.tally import recount_all
 from bounced.logs import Event
 
 SETTLED_EVENTS = {
@@ -28,6 +49,27 @@ SETTLED_EVENTS = {
     NoticeState.FAILED: Event.NOTICE_FAILED,
     NoticeState.OUTCOME_UNKNOWN: Event.NOTICE_OUTCOME_UNKNOWN,
 }
+
+
+@dataclass(frozen=True, slots=True)
+class Held:
+    """A digest that was due and is kept back."""
+
+    notice: str
+    author: str
+    why: HeldWhy
+
+
+@dataclass(frozen=True, slots=True)
+class Ending:
+    """How a claimed notice ended."""
+
+    notice: str
+    claim: str
+    state: NoticeState
+    """Sent, failed or outcome_unknown."""
+    detail: str | None
+    at: datetime
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,33 +87,61 @@ class Settled:
 
     notice: str
     author: str
+    message_id: str
     state: NoticeState
+    detail: str | None
     slots: tuple[SlotTaken, ...]
     exhausted: tuple[SlotTaken, ...]
     opened: tuple[Opened, ...]
 
 
-def hold_due(connection: Connection, now: datetime) -> list[tuple[str, str]]:
-    """Keep back every due digest that is not released; return (notice, author)."""
+def hold_due(connection: Connection, now: datetime, *, everyone: bool) -> list[Held]:
+    """Keep back the due digests of silent authors and, where `everyone`, all but released ones.
+
+    A digest that is held collects what happens, as an open one does.
+    """
+    due = and_(is_waiting, notices.c.state == NoticeState.OPEN.value, notices.c.due_at <= now)
+    kept = or_(is_silent(), notices.c.released.is_(False)) if everyone else is_silent()
+    why = (
+        select(
+            case(
+                (authors.c.declined_at.is_not(None), HeldWhy.DECLINED.value),
+                else_=HeldWhy.UNREACHABLE.value,
+            )
+        )
+        .where(authors.c.author == notices.c.author)
+        .where(or_(authors.c.declined_at.is_not(None), authors.c.unreachable_at.is_not(None)))
+        .scalar_subquery()
+    )
     rows = connection.execute(
         update(notices)
-        .where(is_waiting)
-        .where(notices.c.state == NoticeState.OPEN.value)
-        .where(notices.c.due_at <= now)
-        .where(notices.c.released.is_(False))
-        .values(state=NoticeState.HELD.value)
-        .returning(notices.c.notice, notices.c.author)
+        .where(due)
+        .where(kept)
+        .values(state=NoticeState.HELD.value, why=func.coalesce(why, HeldWhy.MODE.value))
+        .returning(notices.c.notice, notices.c.author, notices.c.why)
     )
-    return [(row.notice, row.author) for row in rows]
+    return sorted(
+        (Held(row.notice, row.author, HeldWhy(row.why)) for row in rows),
+        key=lambda held: held.notice,
+    )
 
 
 def release_held(connection: Connection, notice: str | None, now: datetime) -> list[str]:
-    """Let a held digest go, or all of them (None); return their ids."""
-    held = and_(is_waiting, notices.c.state == NoticeState.HELD.value)
+    """Let a digest go that `notices.mode` holds, or all of them (None); return their ids.
+
+    One that was held stays so, whatever the mode is now, until it is released here. What an
+    author's silence holds, his reset lets go.
+    """
+    held = and_(
+        is_waiting,
+        notices.c.state == NoticeState.HELD.value,
+        # Earlier versions noted no reason, and had no other.
+        notices.c.why == HeldWhy.MODE.value,
+    )
     rows = connection.execute(
         update(notices)
         .where(held if notice is None else and_(held, notices.c.notice == notice))
-        .values(state=NoticeState.OPEN.value, released=True, due_at=now)
+        .values(state=NoticeState.OPEN.value, why=None, released=True, due_at=now)
         .returning(notices.c.notice)
     )
     return [row.notice for row in rows]
@@ -81,24 +151,67 @@ def claim(
     connection: Connection,
     now: datetime,
     lease: timedelta,
+    limit: int,
     *,
     settings: PolicySettings,
+    released_only: bool,
     domain: str,
     new_id: NewId,
-) -> ClaimedNotice | None:
-    """Take the next notice to be tried: one whose claim has run out, else the next due digest.
+) -> list[ClaimedNotice]:
+    """Take up to `limit` notices to be tried: those whose claim has run out, else due digests.
 
-    `domain` is that of new Message-IDs. None: nothing is due.
+    `released_only`: none that no operator has released. `domain` is that of new Message-IDs.
+    None: nothing is due.
     """
-    found = claim_again(connection, now, lease, new_id()) or claim_due(
-        connection, now, lease, settings=settings, domain=domain, new_id=new_id
+    found = claim_again(connection, now, lease, limit, new_id()) or claim_due(
+        connection,
+        now,
+        lease,
+        limit,
+        settings=settings,
+        released_only=released_only,
+        domain=domain,
+        new_id=new_id,
     )
-    return read_claimed(connection, found) if found else None
+    return read_claimed(connection, found) if found else []
 
 
-def start_data(connection: Connection, notice: str, mark: str) -> bool:
-    """Commit that DATA is about to be sent; False: the claim is lost, nothing may be sent."""
-    return _step(connection, notice, mark, NoticeState.CLAIMED, NoticeState.DATA_STARTED)
+def preview(
+    connection: Connection, notice: str, now: datetime, *, settings: PolicySettings
+) -> ClaimedNotice | None:
+    """Return what a waiting notice would tell if it went now; None: nothing.
+
+    Takes its slots to see them: the transaction is to be rolled back.
+    """
+    row = connection.execute(
+        select(notices).where(is_waiting).where(notices.c.notice == notice)
+    ).one_or_none()
+    if row is None or not take_slots(connection, [row], now, settings):
+        return None
+    claimed = connection.execute(
+        update(notices)
+        .where(notices.c.notice == notice)
+        .values(claim=notice, message_id=notice, claimed_at=now)
+        .returning(*notices.c)
+    ).one()
+    return read_claimed(connection, [claimed])[0]
+
+
+def start_data(connection: Connection, claims: Sequence[tuple[str, str]]) -> list[bool]:
+    """Commit that DATA is about to be sent for notices, each named with its mark.
+
+    False: that claim is lost, nothing may be sent.
+    """
+    started = connection.execute(
+        update(notices)
+        .where(notices.c.notice.in_([notice for notice, _ in claims]))
+        .where(tuple_(notices.c.notice, notices.c.claim).in_(claims))
+        .where(notices.c.state == NoticeState.CLAIMED.value)
+        .values(state=NoticeState.DATA_STARTED.value)
+        .returning(notices.c.notice)
+    )
+    found = set(started.scalars())
+    return [notice in found for notice, _ in claims]
 
 
 def defer(connection: Connection, notice: str, mark: str, next_at: datetime, detail: str) -> bool:
@@ -118,38 +231,48 @@ def defer(connection: Connection, notice: str, mark: str, next_at: datetime, det
     )
 
 
+def give_back(
+    connection: Connection, claims: Sequence[tuple[str, str]], next_at: datetime, detail: str
+) -> None:
+    """Leave claimed notices that were not tried to whoever claims at `next_at` or later."""
+    for notice, mark in claims:
+        connection.execute(
+            update(notices)
+            .where(notices.c.notice == notice)
+            .where(notices.c.claim == mark)
+            .where(notices.c.state == NoticeState.CLAIMED.value)
+            .values(claimed_until=next_at, attempts=notices.c.attempts - 1, detail=detail)
+        )
+
+
 def settle(
     connection: Connection,
-    notice: str,
-    mark: str,
-    state: NoticeState,
+    endings: Sequence[Ending],
     *,
-    detail: str | None,
-    now: datetime,
     settings: PolicySettings,
     new_id: NewId,
-) -> Settled | None:
-    """End a notice as sent, failed or outcome_unknown; None: it was settled already.
+) -> list[Settled | None]:
+    """End notices as sent, failed or outcome_unknown; None for one that was settled already.
 
     One that another node called outcome_unknown may still be settled by the node that knows.
     """
-    author = connection.execute(
-        select(notices.c.author).where(notices.c.notice == notice)
-    ).scalar_one()
-    lock_authors(connection, [author])
-    settled = connection.execute(
-        update(notices)
-        .where(notices.c.notice == notice)
-        .where(notices.c.claim == mark)
-        .where(or_(is_under_way, notices.c.state == NoticeState.OUTCOME_UNKNOWN.value))
-        .where(notices.c.state != state.value)
-        .values(state=state.value, settled_at=now, detail=detail, claimed_until=None)
-    ).rowcount
-    if not settled:
-        return None
-    return _settle_cases(
-        connection, notice, author, state, now=now, settings=settings, new_id=new_id
-    )
+    named = notices.c.notice.in_([ending.notice for ending in endings])
+    lock_authors(connection, connection.execute(select(notices.c.author).where(named)).scalars())
+    ended: list[Row[Any]] = []
+    for ending in endings:
+        open_still = or_(is_under_way, notices.c.state == NoticeState.OUTCOME_UNKNOWN.value)
+        ours = and_(
+            notices.c.notice == ending.notice,
+            notices.c.claim == ending.claim,
+            open_still,
+            notices.c.state != ending.state.value,
+        )
+        ended += _end(connection, ours, ending.state, ending.detail, ending.at)
+    settled = {
+        each.notice: each
+        for each in _settle_cases(connection, ended, settings=settings, new_id=new_id)
+    }
+    return [settled.get(ending.notice) for ending in endings]
 
 
 def settle_lost(
@@ -161,36 +284,36 @@ def settle_lost(
         notices.c.state == NoticeState.DATA_STARTED.value,
         notices.c.claimed_until <= now,
     )
-    found = connection.execute(
-        select(notices.c.notice, notices.c.author).where(lost).order_by(notices.c.author)
-    ).all()
-    if not found:
-        return []
-    lock_authors(connection, {row.author for row in found})
-    ended = connection.execute(
-        update(notices)
-        .where(lost)
-        .where(notices.c.notice.in_([row.notice for row in found]))
-        .values(
-            state=NoticeState.OUTCOME_UNKNOWN.value,
-            settled_at=now,
-            claimed_until=None,
-            detail="the daemon stopped between DATA and the reply",
-        )
-        .returning(notices.c.notice, notices.c.author)
-    ).all()
-    return [
-        _settle_cases(
-            connection,
-            row.notice,
-            row.author,
-            NoticeState.OUTCOME_UNKNOWN,
-            now=now,
-            settings=settings,
-            new_id=new_id,
-        )
-        for row in sorted(ended)
-    ]
+    found = _lock_notices(connection, lost)
+    ended = _end(
+        connection,
+        and_(lost, notices.c.notice.in_(found)),
+        NoticeState.OUTCOME_UNKNOWN,
+        "the daemon stopped between DATA and the reply",
+        now,
+    )
+    return _settle_cases(connection, ended, settings=settings, new_id=new_id)
+
+
+def settle_silent(
+    connection: Connection, now: datetime, *, settings: PolicySettings, new_id: NewId
+) -> list[Settled]:
+    """End as failed every notice that waits for another attempt, its author silent by now."""
+    silent = and_(
+        is_under_way,
+        notices.c.state == NoticeState.CLAIMED.value,
+        notices.c.claimed_until <= now,
+        is_silent(),
+    )
+    found = _lock_notices(connection, silent)
+    ended = _end(
+        connection,
+        and_(silent, notices.c.notice.in_(found)),
+        NoticeState.FAILED,
+        "not tried again: the author cannot be reached or wants no notices",
+        now,
+    )
+    return _settle_cases(connection, ended, settings=settings, new_id=new_id)
 
 
 def expire_claims(connection: Connection, now: datetime) -> int:
@@ -207,51 +330,97 @@ def expire_claims(connection: Connection, now: datetime) -> int:
     ).rowcount
 
 
-def _step(
-    connection: Connection, notice: str, mark: str, old: NoticeState, new: NoticeState
-) -> bool:
-    return bool(
-        connection.execute(
-            update(notices)
-            .where(notices.c.notice == notice)
-            .where(notices.c.claim == mark)
-            .where(notices.c.state == old.value)
-            .values(state=new.value)
-        ).rowcount
-    )
+def _lock_notices(connection: Connection, which: ColumnElement[bool]) -> list[str]:
+    """Lock the authors of some notices; return the notices."""
+    found = connection.execute(select(notices.c.notice, notices.c.author).where(which)).all()
+    lock_authors(connection, {row.author for row in found})
+    return [row.notice for row in found]
+
+
+def _end(
+    connection: Connection,
+    which: ColumnElement[bool],
+    state: NoticeState,
+    detail: str | None,
+    now: datetime,
+) -> Sequence[Row[Any]]:
+    """Write down how notices ended, never before their last attempt whatever the clock says."""
+    attempted_at, at = notices.c.attempted_at, literal(now, UtcTime)
+    return connection.execute(
+        update(notices)
+        .where(which)
+        .values(
+            state=state.value,
+            settled_at=case((attempted_at > at, attempted_at), else_=at),
+            detail=detail,
+            claimed_until=None,
+        )
+        .returning(*notices.c)
+    ).all()
 
 
 def _settle_cases(
-    connection: Connection,
-    notice: str,
-    author: str,
-    state: NoticeState,
-    *,
-    now: datetime,
-    settings: PolicySettings,
-    new_id: NewId,
-) -> Settled:
-    """Free the cases of a settled notice; the interval runs from now on."""
-    taken = read_slots(connection, notice)
-    exhausted = []
-    for slot in taken:
-        before = connection.execute(
-            select(cases.c.state).where(cases.c.case == slot.case)
-        ).scalar()
-        connection.execute(
-            update(cases)
-            .where(cases.c.case == slot.case)
-            .where(or_(cases.c.unsettled_notice == notice, cases.c.unsettled_notice.is_(None)))
-            .values(unsettled_notice=None, last_notice_at=now)
+    connection: Connection, ended: Sequence[Row[Any]], *, settings: PolicySettings, new_id: NewId
+) -> list[Settled]:
+    """Free the cases of settled notices; the interval runs from settlement, never backwards."""
+    if not ended:
+        return []
+    ids = [row.notice for row in ended]
+    exhausted = _free_cases(connection, ids, settings)
+    now = max(row.settled_at for row in ended)
+    opened = open_digests(connection, {row.author for row in ended}, now, new_id)
+    taken = read_slots(connection, ids)
+    settled = [
+        Settled(
+            row.notice,
+            row.author,
+            row.message_id,
+            NoticeState(row.state),
+            row.detail,
+            taken[row.notice],
+            tuple(slot for slot in taken[row.notice] if slot.case in exhausted),
+            tuple(digest for digest in opened if digest.author == row.author),
         )
-        recount(connection, slot.case, settings)
-        after = connection.execute(select(cases.c.state).where(cases.c.case == slot.case)).scalar()
-        if after == CaseState.EXHAUSTED.value != before:
-            exhausted.append(slot)
-    opened = open_digests(connection, {author}, now, new_id)
-    settled = Settled(notice, author, state, taken, tuple(exhausted), tuple(opened))
-    publish(connection, _tell(settled), now)
+        for row in sorted(ended, key=lambda row: (row.claimed_at, row.notice))
+    ]
+    publish(connection, (event for each in settled for event in _tell(each)), now)
     return settled
+
+
+def _free_cases(connection: Connection, ids: Sequence[str], settings: PolicySettings) -> set[str]:
+    """Let cases go that settled notices tell of; return those that have no notice left.
+
+    Their strikes are as they were. What came meanwhile has made a case due by its last notice, and
+    is due by this one.
+    """
+    last_notice_at, settled_at = cases.c.last_notice_at, notices.c.settled_at
+    of_cases = (
+        update(cases)
+        .where(slots.c.notice.in_(ids))
+        .where(notices.c.notice == slots.c.notice)
+        .where(cases.c.case == slots.c.case)
+        .values(
+            last_notice_at=case((last_notice_at > settled_at, last_notice_at), else_=settled_at)
+        )
+    )
+    # Of a notice whose outcome was unknown the cases were let go before.
+    connection.execute(of_cases.where(cases.c.unsettled_notice.is_(None)))
+    freed = connection.execute(
+        of_cases.where(cases.c.unsettled_notice == slots.c.notice)
+        .values(
+            unsettled_notice=None,
+            state=case(
+                (cases.c.state == CaseState.CLOSED.value, cases.c.state),
+                (cases.c.notices >= settings.max_notices, CaseState.EXHAUSTED.value),
+                else_=CaseState.OPEN.value,
+            ),
+        )
+        .returning(cases.c.case, cases.c.state, cases.c.due_at)
+    ).all()
+    due = [row.case for row in freed if row.due_at is not None]
+    if due:
+        recount_all(connection, cases.c.case.in_(due), settings)
+    return {row.case for row in freed if row.state == CaseState.EXHAUSTED.value}
 
 
 def _tell(settled: Settled) -> Iterator[NewEvent]:
@@ -267,11 +436,14 @@ def _tell(settled: Settled) -> Iterator[NewEvent]:
         )
 
 
-def read_slots(connection: Connection, notice: str) -> tuple[SlotTaken, ...]:
-    """Return what a notice spends, in the order in which it lists its cases."""
+def read_slots(connection: Connection, ids: Collection[str]) -> dict[str, tuple[SlotTaken, ...]]:
+    """Return what notices spend, in the order in which they list their cases."""
+    found: dict[str, list[SlotTaken]] = {notice: [] for notice in ids}
     rows = connection.execute(
-        select(slots.c.case, slots.c.subject, slots.c.number)
-        .where(slots.c.notice == notice)
+        select(slots.c.notice, slots.c.case, slots.c.subject, slots.c.number)
+        .where(slots.c.notice.in_(ids))
         .order_by(slots.c.category, slots.c.subject)
     )
-    return tuple(SlotTaken(row.case, row.subject, row.number) for row in rows)
+    for row in rows:
+        found[row.notice].append(SlotTaken(row.case, row.subject, row.number))
+    return {notice: tuple(taken) for notice, taken in found.items()}

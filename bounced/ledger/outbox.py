@@ -55,7 +55,12 @@ class PublishedEvent:
 def publish(connection: Connection, happened: Iterable[NewEvent], now: datetime) -> None:
     """Write events, in their order, in the transaction of what they tell of."""
     rows = [
-        {"at": now, "event": item.event.value, "body": _write_body(item.body)} for item in happened
+        {
+            "at": now,
+            "event": item.event.value,
+            "body": json.dumps(clean_body(item.body), ensure_ascii=False),
+        }
+        for item in happened
     ]
     if rows:
         connection.execute(insert(events), rows)
@@ -71,6 +76,15 @@ def read_events(ledger: Ledger, after: int, limit: int) -> tuple[list[PublishedE
         ledger.write(number_events)
     found = ledger.read(lambda connection: _read_numbered(connection, after, limit))
     return found, found[-1].position if found else after
+
+
+def clean_body(body: dict[str, Any]) -> dict[str, Any]:
+    """Return what JSON and every database take of a body; None is left out."""
+    return {
+        key: clean_text(value) if isinstance(value, str) else value
+        for key, value in body.items()
+        if value is not None
+    }
 
 
 def number_events(connection: Connection) -> None:
@@ -118,12 +132,3 @@ def _read_numbered(connection: Connection, after: int, limit: int) -> list[Publi
         select(events).where(events.c.position > after).order_by(events.c.position).limit(limit)
     )
     return [PublishedEvent(row.position, row.at, row.event, json.loads(row.body)) for row in rows]
-
-
-def _write_body(body: dict[str, Any]) -> str:
-    told = {
-        key: clean_text(value) if isinstance(value, str) else value
-        for key, value in body.items()
-        if value is not None
-    }
-    return json.dumps(told, ensure_ascii=False)

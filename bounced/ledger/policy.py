@@ -70,6 +70,8 @@ class PolicySettings:
     digest_window: timedelta = timedelta(minutes=15)
     min_interval: timedelta = timedelta(hours=24)
     min_interval_auth: timedelta = timedelta(days=7)
+    daily_limit: int = 20
+    """Notices that one author gets in any 24 hours."""
     categories: frozenset[Category] = frozenset(Category)
     own_domains: frozenset[str] = frozenset()
     """Comparison forms (`domain_key`)."""

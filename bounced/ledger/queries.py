@@ -9,8 +9,8 @@ from typing import Any
 
 from sqlalchemy import Connection, Row, func, or_, select
 
-from bounced.ledger.records import CaseState, NoticeState, ReportState
-from bounced.ledger.schema import cases, failures, notices, reports, slots, strikes
+from bounced.ledger.records import CaseState, HeldWhy, NoticeState, ReportState
+from bounced.ledger.schema import cases, failures, is_waiting, notices, reports, slots, strikes
 
 _CHUNK = 500
 """Values in one IN list: every database takes so many."""
@@ -116,6 +116,10 @@ def list_cases(
         "first_strike_at",
         "last_strike_at",
         "due_at",
+        "suggestion",
+        "closed_at",
+        "closed_why",
+        "corrected_to",
     )
     return [_pick(row, keys) for row in connection.execute(query.limit(limit))]
 
@@ -170,8 +174,8 @@ def list_notices(
         )
         for slot in connection.execute(of_notices):
             taken.setdefault(slot.notice, []).append(_pick(slot, ("case", "subject", "number")))
-    keys = ("notice", "author", "state", "due_at", "attempted_at", "settled_at", "message_id",
-            "attempts", "detail")  # fmt: skip
+    keys = ("notice", "author", "state", "why", "due_at", "attempted_at", "settled_at",
+            "message_id", "attempts", "detail")  # fmt: skip
     return [
         _pick(row, keys)
         | {"next_attempt_at": _find_next_attempt(row), "slots": taken.get(row.notice, [])}
@@ -192,6 +196,21 @@ def count_by_state(connection: Connection) -> dict[str, dict[str, int]]:
         rows = connection.execute(select(table.c.state, func.count()).group_by(table.c.state))
         found = {row[0]: row[1] for row in rows}
         counts[table.name] = {state.value: found.get(state.value, 0) for state in states}
+    return counts
+
+
+def count_waiting(connection: Connection, now: datetime) -> dict[str, int]:
+    """Return how many notices wait: due ones under `due`, held ones under why they are held."""
+    held = notices.c.state == NoticeState.HELD.value
+    rows = connection.execute(
+        select(notices.c.state, notices.c.why, func.count())
+        .where(is_waiting, or_(held, notices.c.due_at <= now))
+        .group_by(notices.c.state, notices.c.why)
+    )
+    counts = dict.fromkeys(("due", *HeldWhy), 0)
+    for state, why, number in rows:
+        is_held = state == NoticeState.HELD.value
+        counts[why if is_held else "due"] += number
     return counts
 
 

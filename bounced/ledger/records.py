@@ -111,6 +111,8 @@ class EntryStrike:
     """What the receiving server said, whole, one line."""
     remote_mta: str | None
     forwarded: bool = False
+    title_from_subject: bool = False
+    """True where the title is the returned message's Subject, which a site may keep out."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -83,22 +83,35 @@ def reset(
 
 
 def close(
-    connection: Connection, case: str, now: datetime, *, why: str, new_id: NewId
+    connection: Connection,
+    case: str,
+    now: datetime,
+    *,
+    why: str,
+    corrected_to: str | None = None,
+    new_id: NewId,
 ) -> Row[Any] | None:
     """Close a case: the address is corrected; it keeps its count. None: no such case.
 
-    `why` is that of `case_closed`.
+    `why` is that of `case_closed`; both it and the new address stay when the case is used again.
     """
     _lock_author_of(connection, case)
     row = connection.execute(
         update(cases)
         .where(cases.c.case == case)
-        .values(state=CaseState.CLOSED.value, closed_at=now, due_at=None)
+        .values(
+            state=CaseState.CLOSED.value,
+            closed_at=now,
+            closed_why=why,
+            corrected_to=corrected_to,
+            due_at=None,
+        )
         .returning(cases.c.case, cases.c.author, cases.c.subject, cases.c.round)
     ).one_or_none()
     if row is not None:
         open_digests(connection, {row.author}, now, new_id)
-        told = NewEvent(Event.CASE_CLOSED, {**row._mapping, "why": why})  # noqa: SLF001 - public in SQLAlchemy
+        more = {"why": why, "new_recipient": corrected_to}
+        told = NewEvent(Event.CASE_CLOSED, {**row._mapping, **more})  # noqa: SLF001 - public in SQLAlchemy
         publish(connection, [told], now)
     return row
 

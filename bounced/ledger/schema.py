@@ -168,6 +168,12 @@ Index(
 )
 Index("ix_reports_received_at", reports.c.received_at)
 Index("ix_reports_state_received_at", reports.c.state, reports.c.received_at)
+Index(
+    "ix_reports_token_id",
+    reports.c.token_id,
+    sqlite_where=text("token_id IS NOT NULL"),
+    postgresql_where=text("token_id IS NOT NULL"),
+)
 
 report_contents = Table(
     "report_contents",
@@ -258,6 +264,17 @@ cases = Table(
 Index("uq_cases_author_subject", cases.c.author, cases.c.subject, unique=True)
 Index("ix_cases_subject", cases.c.subject)
 Index("ix_cases_last_strike_at", cases.c.last_strike_at)
+is_unadvised = text(
+    "due_at IS NOT NULL AND category = 'bad-address' "
+    "AND (advised_at IS NULL OR advised_at < last_strike_at)"
+)
+"""Condition of the partial index, as of those below."""
+Index(
+    "ix_cases_unadvised",
+    cases.c.due_at,
+    sqlite_where=is_unadvised,
+    postgresql_where=is_unadvised,
+)
 
 strikes = Table(
     "strikes",
@@ -324,6 +341,7 @@ Index(
     sqlite_where=is_waiting,
     postgresql_where=is_waiting,
 )
+Index("ix_notices_author_settled_at", notices.c.author, notices.c.settled_at)
 Index(
     "ix_notices_waiting",
     notices.c.due_at,

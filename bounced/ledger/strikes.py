@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
@@ -22,6 +22,7 @@ from bounced.ledger.policy import Context, Ignored, PolicySettings, Strike
 from bounced.ledger.records import NoticeState
 from bounced.ledger.reports import Finding
 from bounced.ledger.schema import cases, is_waiting, notices, strikes
+from bounced.ledger.silence import BouncedNotice, find_authors, note_bounced
 
 NewId = Callable[[], str]
 Decided = tuple[Finding, Sequence[Decision]]
@@ -39,6 +40,8 @@ class Outcome:
     """Clusters of unknown texts that nobody had found before."""
     withdrawn: int = 0
     """Strikes that count no longer since the report was judged anew."""
+    bounced: BouncedNotice | None = None
+    """The notice of ours that failed for good, where the report says so."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,21 +62,32 @@ def record(
 ) -> tuple[list[Outcome], list[Opened]]:
     """Write findings and count their strikes; running it again changes nothing."""
     decided = [(finding, decide(finding, settings)) for finding in findings]
-    authors = lock_counted(connection, decided)
+    for_whom = find_authors(connection, findings)
+    authors = lock_counted(connection, decided, for_whom.values())
     new = find_new_of_notices(connection, findings)
     outcomes = settle(connection, decided, StrikeCounter(connection, settings, now))
-    announce(connection, [(each.finding, each.recipients) for each in outcomes], new, now)
+    recorded = [(each.finding, each.recipients) for each in outcomes]
+    bounced = note_bounced(connection, recorded, for_whom, new, now)
+    announce(connection, recorded, bounced, new, now)
+    outcomes = [
+        replace(each, bounced=bounced.get(each.finding.arrival.report)) for each in outcomes
+    ]
     return outcomes, open_digests(connection, authors, now, new_id)
 
 
-def lock_counted(connection: Connection, decided: Iterable[Decided]) -> set[str]:
-    """Lock every author for whom these findings count, or counted before; return them."""
+def lock_counted(
+    connection: Connection, decided: Iterable[Decided], others: Iterable[str] = ()
+) -> set[str]:
+    """Lock every author for whom these findings count, or counted before; return them.
+
+    All at once with `others`, so that nobody deadlocks.
+    """
     decided = list(decided)
     before = _read_strikes(connection, decided)
     wanted = {
         item.author for _, decisions in decided for item in decisions if isinstance(item, Strike)
     }
-    authors = wanted | {row.author for row in before}
+    authors = wanted | {row.author for row in before} | set(others)
     lock_authors(connection, authors)
     return authors
 
@@ -118,18 +132,22 @@ def open_digests(
 
     The authors are locked. Returns the digests that are new.
     """
+    authors = set(authors)
+    due = (
+        select(cases.c.author, func.min(cases.c.due_at).label("due_at"))
+        .where(cases.c.author.in_(authors))
+        .where(cases.c.unsettled_notice.is_(None))
+        .where(cases.c.due_at.is_not(None))
+        .group_by(cases.c.author)
+    )
+    due_at = {row.author: row.due_at for row in connection.execute(due)}
+    idle = notices.c.author.in_(authors - due_at.keys())
+    connection.execute(delete(notices).where(is_waiting, idle))
     opened = []
-    for author in sorted(authors):
-        due_at = connection.execute(
-            select(func.min(cases.c.due_at))
-            .where(cases.c.author == author)
-            .where(cases.c.unsettled_notice.is_(None))
-        ).scalar()
+    for author in sorted(due_at):
         waiting = and_(is_waiting, notices.c.author == author)
-        if due_at is None:
-            connection.execute(delete(notices).where(waiting))
-            continue
-        if connection.execute(update(notices).where(waiting).values(due_at=due_at)).rowcount:
+        moved = update(notices).where(waiting).values(due_at=due_at[author])
+        if connection.execute(moved).rowcount:
             continue
         notice = new_id()
         connection.execute(
@@ -138,10 +156,10 @@ def open_digests(
                 author=author,
                 state=NoticeState.OPEN.value,
                 created_at=now,
-                due_at=due_at,
+                due_at=due_at[author],
             )
         )
-        opened.append(Opened(notice, author, due_at))
+        opened.append(Opened(notice, author, due_at[author]))
     return opened
 
 

@@ -6,6 +6,7 @@ the same case. Every function wants the case's author locked.
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
@@ -13,11 +14,14 @@ from sqlalchemy import (
     ColumnElement,
     Connection,
     Row,
+    Subquery,
     Table,
     and_,
+    bindparam,
     delete,
     exists,
     func,
+    or_,
     select,
     update,
 )
@@ -33,11 +37,33 @@ FRESH = {
     "state": CaseState.OPEN.value,
     "notices": 0,
     "closed_at": None,
+    "closed_why": None,
+    "corrected_to": None,
 }
 """How a case begins a round; `recount` finds the rest.
 
 The interval runs on from the last notice, whatever its round.
 """
+
+_THRESHOLDS = sorted({policy.find_threshold(category) for category in Category})
+_RECOMPUTED = (
+    "state",
+    "strikes",
+    "first_strike_at",
+    "last_strike_at",
+    "category",
+    "reason",
+    "due_at",
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Recounted:
+    """A case whose figures were recomputed."""
+
+    case: str
+    was: CaseState
+    state: CaseState
 
 
 def open_case(
@@ -109,6 +135,15 @@ def find_untold(row: Row[Any]) -> ColumnElement[bool]:
     return untold if row.closed_at is None else and_(untold, strikes.c.counted_at > row.closed_at)
 
 
+def is_untold() -> ColumnElement[bool]:
+    """Return what `find_untold` picks, of every case that the statement names."""
+    return and_(
+        _is_counting(),
+        strikes.c.notice.is_(None),
+        or_(cases.c.closed_at.is_(None), strikes.c.counted_at > cases.c.closed_at),
+    )
+
+
 def recount(connection: Connection, case_id: str, settings: PolicySettings) -> int:
     """Recompute one case of a locked author from its strikes; return how many there are."""
     row = connection.execute(select(cases).where(cases.c.case == case_id)).one()
@@ -144,6 +179,34 @@ def recount(connection: Connection, case_id: str, settings: PolicySettings) -> i
         )
     )
     return int(figures.strikes)
+
+
+def recount_all(
+    connection: Connection, which: ColumnElement[bool], settings: PolicySettings
+) -> list[Recounted]:
+    """Recompute the cases that `which` picks, all at once; return them.
+
+    The same figures as by `recount`, whose cost grows less with the strikes of one case, but more
+    with the number of cases.
+    """
+    figures = _sum_up(which)
+    rows = connection.execute(
+        select(cases, *(column for column in figures.c if column.name != "of"))
+        .outerjoin(figures, figures.c.of == cases.c.case)
+        .where(which)
+    ).all()
+    found = [(row, _recompute(row, settings)) for row in rows]
+    changed = [
+        {"of": row.case, **values}
+        for row, values in found
+        if any(getattr(row, name) != value for name, value in values.items())
+    ]
+    if changed:
+        connection.execute(update(cases).where(cases.c.case == bindparam("of")), changed)
+    return [
+        Recounted(row.case, CaseState(row.state), CaseState(values["state"]))
+        for row, values in found
+    ]
 
 
 def upsert(connection: Connection, table: Table) -> Any:  # the two dialects share no type
@@ -197,3 +260,71 @@ def _find_counting(row: Row[Any]) -> ColumnElement[bool]:
         strikes.c.round == row.round,
         strikes.c.withdrawn.is_(False),
     )
+
+
+def _is_counting() -> ColumnElement[bool]:
+    """Return what `_find_counting` picks, of every case that the statement names."""
+    return and_(
+        strikes.c.case == cases.c.case,
+        strikes.c.round == cases.c.round,
+        strikes.c.withdrawn.is_(False),
+    )
+
+
+def _sum_up(which: ColumnElement[bool]) -> Subquery:
+    """Return the figures of cases that have strikes, one row a case.
+
+    `due_by_n` is when the first strike was counted that makes a case due whose category is told
+    from the n-th strike on.
+    """
+    of_case = strikes.c.case
+    latest_first = (strikes.c.failed_at.desc(), strikes.c.report.desc(), strikes.c.position.desc())
+    so_far = func.count().over(partition_by=of_case, order_by=strikes.c.counted_at)
+    each = (
+        select(
+            *strikes.c,
+            func.row_number().over(partition_by=of_case, order_by=latest_first).label("age"),
+            so_far.label("so_far"),  # with those counted at the same time
+            and_(is_untold(), strikes.c.quiet.is_(False)).label("makes_due"),
+        )
+        .join(cases, _is_counting())
+        .where(which)
+        .subquery()
+    )
+    newest = each.c.age == 1
+    return (
+        select(
+            each.c.case.label("of"),
+            func.count().label("total"),
+            func.min(each.c.failed_at).label("first_at"),
+            func.max(each.c.failed_at).label("last_at"),
+            func.max(each.c.category).filter(newest).label("new_category"),
+            func.max(each.c.reason).filter(newest).label("new_reason"),
+            *(
+                func.min(each.c.counted_at)
+                .filter(each.c.makes_due, each.c.so_far >= threshold)
+                .label(f"due_by_{threshold}")
+                for threshold in _THRESHOLDS
+            ),
+        )
+        .group_by(each.c.case)
+        .subquery()
+    )
+
+
+def _recompute(row: Row[Any], settings: PolicySettings) -> dict[str, Any]:
+    """Return what a case is by its figures."""
+    state = _find_state(row, settings)
+    category = Category(row.new_category or row.category)
+    due_by = getattr(row, f"due_by_{policy.find_threshold(category)}")
+    is_due = state is CaseState.OPEN and row.notices < settings.max_notices and due_by is not None
+    values = (
+        state.value,
+        row.total or 0,
+        row.first_at,
+        row.last_at,
+        category.value,
+        row.new_reason or row.reason,
+        policy.find_due(due_by, row.last_notice_at, category, settings) if is_due else None,
+    )
+    return dict(zip(_RECOMPUTED, values, strict=True))

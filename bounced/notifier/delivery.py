@@ -1,7 +1,7 @@
 """Hands a mail over, to the relay by SMTP or to a Maildir, and says how far it came.
 
-RFC 5321 (SMTP), RFC 3207 (STARTTLS), RFC 4954 (AUTH), RFC 6531 (SMTPUTF8). The point of no return
-is the final dot: before it nothing was accepted, after its reply we know, in between nobody does.
+RFC 5321 (SMTP), RFC 6531 (SMTPUTF8). The point of no return is the final dot: before it nothing
+was accepted, after its reply we know, in between nobody does.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ import os
 import re
 import ssl
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from email import policy
 from email.message import EmailMessage
@@ -21,6 +22,7 @@ from typing import Protocol
 from aiosmtplib import (
     SMTP,
     SMTPException,
+    SMTPRecipientRefused,
     SMTPResponse,
     SMTPResponseException,
     SMTPServerDisconnected,
@@ -28,13 +30,19 @@ from aiosmtplib import (
 from aiosmtplib.email import parse_address
 
 from bounced.config import RelaySettings
-from bounced.model import domain_key, split_address
+from bounced.model import SendError, domain_key, split_address
+from bounced.notifier.pool import IDLE_S, Pool, Session
+from bounced.notifier.session import (
+    COMMAND_TIMEOUT_S,
+    MAX_DETAIL_CHARS,
+    SessionMaker,
+    describe,
+    show_reply,
+)
 from bounced.words.cleaning import clean
 
-COMMAND_TIMEOUT_S = 60.0
 FINAL_TIMEOUT_S = 600.0
 """RFC 5321 §4.5.3.2.6: a server may take ten minutes for the final dot."""
-MAX_DETAIL_CHARS = 500
 START_INPUT = 354
 AUTHENTICATION_REQUIRED = 530
 """RFC 4954 §6; RFC 3207 §4 has it for a missing STARTTLS."""
@@ -58,6 +66,8 @@ class Deferred:
     """Not accepted, and another attempt may help: the relay's trouble, or a 4xx."""
 
     detail: str
+    relay_down: bool = False
+    """No session could be had: the next mail would fare no better."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,9 +101,27 @@ class Delivery(Protocol):
         """Hand the mail over once; every trouble of wire or disk is an Outcome."""
         ...
 
+    async def close(self) -> None:
+        """Let go of what is kept for the next mail; what is under way comes to its end."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class _Mail:
+    """One mail on its way, and its envelope as the wire has it."""
+
+    mail_from: str
+    rcpt: str
+    content: bytes
+    before_data: BeforeData
+
+    @property
+    def international(self) -> bool:
+        return not self.rcpt.isascii()
+
 
 class SmtpDelivery:
-    """Delivers by the configured relay, one connection a mail."""
+    """Delivers by the configured relay, over sessions that are used again while they are young."""
 
     def __init__(
         self,
@@ -104,18 +132,23 @@ class SmtpDelivery:
         tls_context: ssl.SSLContext | None = None,
         timeout_s: float = COMMAND_TIMEOUT_S,
         final_timeout_s: float = FINAL_TIMEOUT_S,
+        idle_s: float = IDLE_S,
     ) -> None:
-        """Take the relay and how to reach it.
+        """Take the relay and how to reach it, see SessionMaker; raises ConfigError.
 
-        `hostname` is our name in EHLO (default: what the system calls itself); `timeout_s` holds
-        for connecting and for every command, `final_timeout_s` for the reply to the final dot.
+        `final_timeout_s` holds for the reply to the final dot, `idle_s` is how long a session
+        waits for its next mail.
         """
-        self._settings = settings
-        self._password = password
-        self._hostname = hostname or None
-        self._timeout_s = timeout_s
+        self._maker = SessionMaker(
+            settings,
+            password=password,
+            hostname=hostname,
+            tls_context=tls_context,
+            timeout_s=timeout_s,
+        )
         self._final_timeout_s = final_timeout_s
-        self._tls_context = tls_context or ssl.create_default_context()
+        self._places = asyncio.Semaphore(settings.max_connections)
+        self._pool = Pool(idle_s=idle_s)
 
     async def deliver(
         self, message: EmailMessage, *, mail_from: str, rcpt: str, before_data: BeforeData
@@ -124,89 +157,84 @@ class SmtpDelivery:
         path = _make_path(rcpt)
         if path is None:
             return Refused("not sent: the author's address is not one that SMTP can carry")
-        client = self._make_client()
+        form = policy.SMTP if path.isascii() else policy.SMTPUTF8
+        mail = _Mail(mail_from, path, _stuff(message.as_bytes(policy=form)), before_data)
+        async with self._places:
+            used = self._pool.take()
+            if used is not None:
+                with suppress(_StaleError):
+                    return await self._send(used, mail)
+            try:
+                fresh = Session(await self._maker.open())
+            except SendError as error:
+                return Deferred(str(error), relay_down=True)
+            return await self._send(fresh, mail)
+
+    async def close(self) -> None:
+        """Leave the sessions that wait; those at work leave after their mail."""
+        await self._pool.close()
+
+    async def _send(self, session: Session, mail: _Mail) -> Outcome:
+        session.settled = False
         try:
-            return await self._converse(client, message, mail_from, path, before_data)
+            return await self._converse(session, mail)
         finally:
-            _hang_up(client)
+            self._pool.give_back(session)
 
-    @property
-    def _relay(self) -> str:
-        return f"{self._settings.host}:{self._settings.port}"
+    async def _converse(self, session: Session, mail: _Mail) -> Outcome:
+        """Hand the mail over; raises _StaleError where a used session dies before DATA.
 
-    def _make_client(self) -> SMTP:
-        """Return a client that never goes on in clear where TLS is wanted."""
-        security = self._settings.security
-        return SMTP(
-            hostname=self._settings.host,
-            port=self._settings.port,
-            username=self._settings.username or None,
-            password=self._password,
-            local_hostname=self._hostname,
-            timeout=self._timeout_s,
-            use_tls=security == "tls",
-            start_tls=security == "starttls",
-            tls_context=self._tls_context,
-        )
-
-    async def _converse(
-        self,
-        client: SMTP,
-        message: EmailMessage,
-        mail_from: str,
-        rcpt: str,
-        before_data: BeforeData,
-    ) -> Outcome:
-        try:
-            await client.connect()
-            if client.is_ehlo_or_helo_needed:
-                await client.ehlo()
-        except (SMTPException, OSError) as error:
-            return Deferred(f"no session with {self._relay}: {_describe(error)}")
-        international = not rcpt.isascii()
-        if international and not client.supports_extension("smtputf8"):
+        The session is settled where the relay and we agree on how this mail ended.
+        """
+        client = session.client
+        if mail.international and not client.supports_extension("smtputf8"):
+            session.settled = True
             return Refused("not sent: the author's address needs SMTPUTF8, the relay has it not")
         try:
-            await client.mail(mail_from, options=["SMTPUTF8"] if international else [])
-            await client.rcpt(rcpt, encoding="utf-8")
-        except SMTPResponseException as error:
-            return _judge(error.code, error.message)
+            await _offer(session, mail)
         except (SMTPException, OSError) as error:
-            return Deferred(f"before DATA: {_describe(error)}")
-        if not await before_data():
+            # After 421 the client has hung up.
+            session.settled = isinstance(error, SMTPRecipientRefused) and client.is_connected
+            if session.mails and not session.settled:
+                raise _StaleError from None
+            return _judge_error(error)
+        if not await mail.before_data():
+            session.settled = True
             return Abandoned()
-        form = policy.SMTPUTF8 if international else policy.SMTP
-        return await self._send_data(client, message.as_bytes(policy=form))
+        outcome = await self._send_data(session, mail.content)
+        session.settled = isinstance(outcome, Delivered)
+        return outcome
 
-    async def _send_data(self, client: SMTP, content: bytes) -> Outcome:
+    async def _send_data(self, session: Session, content: bytes) -> Outcome:
         """Send DATA, then the mail.
 
         Not by `client.data()`, which does not tell a connection lost before 354 (nothing was
         sent, try again) from one lost after it (nobody knows).
         """
+        refusal = await _ask_for_data(session)
+        if refusal is not None:
+            return refusal
         try:
-            start = await client.execute_command(b"DATA")
+            final = await self._send_content(session.client, content)
         except (SMTPException, OSError) as error:
-            return Deferred(f"at DATA: {_describe(error)}")
-        if start.code != START_INPUT:
-            return _judge(start.code, start.message)
-        try:
-            final = await self._send_content(client, content)
-        except (SMTPException, OSError) as error:
-            return OutcomeUnknown(f"after DATA: {_describe(error)}")
+            return OutcomeUnknown(f"after DATA: {describe(error)}")
         match final.code // 100:  # RFC 5321 §4.2.1: the first digit decides
             case 2:
-                return Delivered(_show(final.code, final.message))
+                return Delivered(show_reply(final.code, final.message))
             case 4 | 5:
                 return _judge(final.code, final.message)
             case _:
-                return OutcomeUnknown(f"after DATA: {_show(final.code, final.message)}")
+                return OutcomeUnknown(f"after DATA: {show_reply(final.code, final.message)}")
 
     async def _send_content(self, client: SMTP, content: bytes) -> SMTPResponse:
         if client.protocol is None:
             raise SMTPServerDisconnected("Connection lost")
-        client.protocol.write(_stuff(content))
+        client.protocol.write(content)
         return await client.protocol.read_response(timeout=self._final_timeout_s)
+
+
+class _StaleError(Exception):
+    """A session of the pool was no good any more; its mail is to be sent by a fresh one."""
 
 
 class MaildirDelivery:
@@ -233,6 +261,9 @@ class MaildirDelivery:
         except OSError as error:
             return Deferred(f"{self._path}: {error.strerror or error}")
         return Delivered(f"written to {self._path}")
+
+    async def close(self) -> None:
+        """Do nothing: no file stays open."""
 
     def _write(self, name: str, content: bytes) -> None:
         for folder in ("tmp", "new", "cur"):
@@ -261,20 +292,40 @@ def _make_path(address: str) -> str | None:
     return path if fit else None
 
 
+async def _offer(session: Session, mail: _Mail) -> None:
+    """Have the relay accept the envelope; what a used session still held is taken back first."""
+    client = session.client
+    if session.mails:
+        await client.rset()
+    await client.mail(mail.mail_from, options=["SMTPUTF8"] if mail.international else [])
+    await client.rcpt(mail.rcpt, encoding="utf-8")
+
+
+async def _ask_for_data(session: Session) -> Deferred | Refused | None:
+    """Send DATA; return why the mail cannot follow, None: it may."""
+    try:
+        start = await session.client.execute_command(b"DATA")
+    except (SMTPException, OSError) as error:
+        return Deferred(f"at DATA: {describe(error)}")
+    if start.code != START_INPUT:
+        return _judge(start.code, start.message)
+    if not session.in_step:
+        return Deferred("at DATA: the relay answered before anything was sent")
+    return None
+
+
+def _judge_error(error: SMTPException | OSError) -> Deferred | Refused:
+    if isinstance(error, SMTPResponseException) and error.code > 0:
+        return _judge(error.code, error.message)
+    return Deferred(f"before DATA: {describe(error)}")
+
+
 def _judge(code: int, text: str) -> Deferred | Refused:
     """Tell a refusal of this mail from trouble that another attempt may pass."""
-    refused = code // 100 == 5 and code != AUTHENTICATION_REQUIRED  # noqa: PLR2004 - first digit
-    return Refused(_show(code, text)) if refused else Deferred(_show(code, text))
-
-
-def _show(code: int, text: str) -> str:
-    return clean(f"{code} {text}", MAX_DETAIL_CHARS)
-
-
-def _describe(error: SMTPException | OSError) -> str:
-    if isinstance(error, SMTPResponseException):
-        return _show(error.code, error.message)
-    return clean(str(error) or type(error).__name__, MAX_DETAIL_CHARS)
+    said = show_reply(code, text)
+    if code == AUTHENTICATION_REQUIRED:
+        return Deferred(f"relay.username: the relay wants a login: {said}", relay_down=True)
+    return Refused(said) if code // 100 == 5 else Deferred(said)  # noqa: PLR2004 - first digit
 
 
 def _stuff(content: bytes) -> bytes:
@@ -282,13 +333,6 @@ def _stuff(content: bytes) -> bytes:
     lines = _LINE_END.sub(b"\r\n", content)
     ended = lines if lines.endswith(b"\r\n") else lines + b"\r\n"
     return _LEADING_DOT.sub(b"..", ended) + b".\r\n"
-
-
-def _hang_up(client: SMTP) -> None:
-    """Say QUIT and leave: the outcome is known, and a cancelled wait for 221 would lose it."""
-    if client.protocol is not None and client.is_connected:
-        client.protocol.write(b"QUIT\r\n")
-    client.close()
 
 
 def _sync_folder(path: Path) -> None:

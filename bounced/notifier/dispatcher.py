@@ -7,17 +7,20 @@ on a lost connection or a lost daemon means that the outcome is unknown, and not
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections import deque
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from zoneinfo import ZoneInfo
 
-from bounced.config import NoticeSettings
+from sqlalchemy import Connection
+
+from bounced.config import NoticeSettings, RelaySettings
 from bounced.ledger import notices
-from bounced.ledger.notices import Settled
+from bounced.ledger.notices import Ending, Settled
 from bounced.ledger.policy import PolicySettings
 from bounced.ledger.records import ClaimedNotice, NoticeState
-from bounced.ledger.writer import Writer
-from bounced.logs import Event, emit
+from bounced.ledger.writer import Group, Writer
 from bounced.model import TokenType
 from bounced.notifier.compose import Composer
 from bounced.notifier.delivery import (
@@ -28,17 +31,17 @@ from bounced.notifier.delivery import (
     OutcomeUnknown,
     Refused,
 )
+from bounced.notifier.outage import Outage
+from bounced.notifier.reporting import log_deferred, log_held, log_settled
 from bounced.origin.admission import AdmissionSettings, build_return_path
 from bounced.origin.token import KeyRing, find_day, seal
 
 LEASE = timedelta(minutes=30)
 """How long one attempt may take before another node takes the notice over."""
-CONCURRENCY = 4
-"""Notices under way at once."""
+CLAIMED_AHEAD = 4
+"""Notices claimed at once for each connection."""
 FIRST_RETRY = timedelta(seconds=10)
 LAST_RETRY = timedelta(hours=1)
-GIVE_UP = timedelta(days=5)
-"""What a mail server's queue lives (RFC 5321 §4.5.4.1)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +55,12 @@ class DispatcherSettings:
     """Asked for each notice, so that a new key signs at once."""
     composer: Composer
     delivery: Delivery
+    relay: RelaySettings
+
+    def find_quiet_end(self, now: datetime) -> datetime | None:
+        """Return when the quiet hours end that `now` lies in."""
+        quiet = self.notices.quiet_hours
+        return quiet.find_end(now, ZoneInfo(self.notices.timezone)) if quiet else None
 
 
 class Dispatcher:
@@ -70,6 +79,11 @@ class Dispatcher:
         self._clock = clock
         self._new_id = new_id
         self._stopping = False
+        self._outage = Outage()
+        self._asked = settings.delivery
+        """What the outage is of: another relay may be there."""
+        self._starting = Group(writer, notices.start_data)
+        self._ending = Group(writer, self._write_endings)
 
     def stop(self) -> None:
         """Claim no more; what is under way goes on."""
@@ -78,46 +92,110 @@ class Dispatcher:
     async def send_due(self, now: datetime) -> int:
         """Hold or send every notice that is due; return how many were tried."""
         settings = self.settings
-        lost = await self._writer.run(
-            lambda connection: notices.settle_lost(
-                connection, now, settings=settings.policy, new_id=self._new_id
+        if self._asked is not settings.delivery:
+            self._outage, self._asked = Outage(), settings.delivery
+        await self._settle_left(now, settings)
+        await self._hold(now, settings)
+        tried = 0
+        if self._outage.is_on:
+            tried = await self._ask_again(settings)
+        return tried + await self._send_all(settings)
+
+    async def _settle_left(self, now: datetime, settings: DispatcherSettings) -> None:
+        """Settle what a lost daemon has left, and what is no longer to be tried."""
+        for settle in (notices.settle_lost, notices.settle_silent):
+            settled = await self._writer.run(
+                lambda connection, settle=settle: settle(  # type: ignore[misc] # a lambda has no annotations
+                    connection, now, settings=settings.policy, new_id=self._new_id
+                )
             )
+            for each in settled:
+                log_settled(each)
+
+    async def _hold(self, now: datetime, settings: DispatcherSettings) -> None:
+        everyone = settings.notices.mode == "hold"
+        held = await self._writer.run(
+            lambda connection: notices.hold_due(connection, now, everyone=everyone)
         )
-        for settled in lost:
-            _log_settled(settled, None, None)
-        if settings.notices.mode == "hold":
-            await self._hold(now)
-        tried = await asyncio.gather(
-            *(self._send_some(settings) for _ in range(CONCURRENCY)), return_exceptions=True
+        for each in held:
+            log_held(each)
+
+    async def _ask_again(self, settings: DispatcherSettings) -> int:
+        """Try one notice, once the pause is over, to see whether the relay is there again."""
+        now = self._clock()
+        if self._stopping or settings.find_quiet_end(now) or self._outage.find_end(now):
+            return 0
+        claimed = await self._claim(settings, 1)
+        for notice in claimed:
+            await self._send(notice, settings)
+        return len(claimed)
+
+    async def _send_all(self, settings: DispatcherSettings) -> int:
+        """Send on all connections at once until nothing is due or a rest begins."""
+        claimed: deque[ClaimedNotice] = deque()
+        turn = asyncio.Lock()
+
+        async def send_some() -> int:
+            tried = 0
+            while await self._fill(claimed, turn, settings) and not self._find_rest(settings):
+                await self._send(claimed.popleft(), settings)
+                tried += 1
+            return tried
+
+        results = await asyncio.gather(
+            *(send_some() for _ in range(settings.relay.max_connections)), return_exceptions=True
         )
-        for result in tried:
+        if claimed:
+            await self._give_back(claimed, settings)
+        for result in results:
             if isinstance(result, BaseException):
                 raise result
-        return sum(count for count in tried if isinstance(count, int))
+        return sum(result for result in results if isinstance(result, int))
 
-    async def _hold(self, now: datetime) -> None:
-        held = await self._writer.run(lambda connection: notices.hold_due(connection, now))
-        for notice, author in held:
-            emit(Event.NOTICE_HELD, notice=notice, author=author)
+    async def _fill(
+        self, claimed: deque[ClaimedNotice], turn: asyncio.Lock, settings: DispatcherSettings
+    ) -> bool:
+        """Claim more where nothing is left, one at a time; tell whether there is something."""
+        async with turn:
+            if not claimed and not self._find_rest(settings):
+                at_once = CLAIMED_AHEAD * settings.relay.max_connections
+                claimed.extend(await self._claim(settings, at_once))
+        return bool(claimed)
 
-    async def _send_some(self, settings: DispatcherSettings) -> int:
-        tried = 0
-        while not self._stopping and (claimed := await self._claim(settings)):
-            await self._send(claimed, settings)
-            tried += 1
-        return tried
+    def _find_rest(self, settings: DispatcherSettings) -> _Rest | None:
+        """Return why nothing is to be tried now."""
+        now = self._clock()
+        if self._stopping:
+            return _Rest(now, "the daemon stopped")
+        quiet_end = settings.find_quiet_end(now)
+        if quiet_end is not None:
+            return _Rest(quiet_end, "it is quiet")
+        if self._outage.is_on:
+            return _Rest(self._outage.find_end(now) or now, "the relay is not there")
+        return None
 
-    async def _claim(self, settings: DispatcherSettings) -> ClaimedNotice | None:
+    async def _claim(self, settings: DispatcherSettings, limit: int) -> list[ClaimedNotice]:
         now = self._clock()
         return await self._writer.run(
             lambda connection: notices.claim(
                 connection,
                 now,
                 LEASE,
+                limit,
                 settings=settings.policy,
+                released_only=settings.notices.mode == "hold",
                 domain=settings.admission.domains[0],
                 new_id=self._new_id,
             )
+        )
+
+    async def _give_back(
+        self, claimed: Iterable[ClaimedNotice], settings: DispatcherSettings
+    ) -> None:
+        rest = self._find_rest(settings) or _Rest(self._clock(), "an error came between")
+        claims = [(notice.notice, notice.claim) for notice in claimed]
+        await self._writer.run(
+            lambda connection: notices.give_back(connection, claims, rest.until, rest.why)
         )
 
     async def _send(self, claimed: ClaimedNotice, settings: DispatcherSettings) -> None:
@@ -125,106 +203,66 @@ class Dispatcher:
             settings.composer.compose(claimed),
             mail_from=_make_return_path(claimed, settings),
             rcpt=claimed.author,
-            before_data=lambda: self._start_data(claimed),
+            before_data=lambda: self._starting.run((claimed.notice, claimed.claim)),
         )
         match result:
             case Delivered(reply=reply):
-                await self._settle(claimed, NoticeState.SENT, reply, settings)
+                self._outage.note_up()
+                await self._settle(claimed, NoticeState.SENT, reply)
             case Refused(detail=detail):
-                await self._settle(claimed, NoticeState.FAILED, detail, settings)
+                self._outage.note_up()
+                await self._settle(claimed, NoticeState.FAILED, detail)
             case OutcomeUnknown(detail=detail):
-                await self._settle(claimed, NoticeState.OUTCOME_UNKNOWN, detail, settings)
-            case Deferred(detail=detail):
-                await self._defer(claimed, detail, settings)
+                if self._outage.is_on:
+                    self._outage.note_down(self._clock())
+                await self._settle(claimed, NoticeState.OUTCOME_UNKNOWN, detail)
+            case Deferred():
+                await self._defer(claimed, result, settings)
             case Abandoned():
                 pass  # another node has taken the notice over
 
-    async def _start_data(self, claimed: ClaimedNotice) -> bool:
-        return await self._writer.run(
-            lambda connection: notices.start_data(connection, claimed.notice, claimed.claim)
-        )
-
-    async def _settle(
-        self,
-        claimed: ClaimedNotice,
-        state: NoticeState,
-        detail: str,
-        settings: DispatcherSettings,
-    ) -> None:
-        now = self._clock()
-        settled = await self._writer.run(
-            lambda connection: notices.settle(
-                connection,
-                claimed.notice,
-                claimed.claim,
-                state,
-                detail=detail,
-                now=now,
-                settings=settings.policy,
-                new_id=self._new_id,
-            )
-        )
+    async def _settle(self, claimed: ClaimedNotice, state: NoticeState, detail: str) -> None:
+        ending = Ending(claimed.notice, claimed.claim, state, detail, self._clock())
+        settled = await self._ending.run(ending)
         if settled is not None:
-            _log_settled(settled, detail, claimed.message_id)
+            log_settled(settled)
+
+    def _write_endings(
+        self, connection: Connection, endings: Sequence[Ending]
+    ) -> list[Settled | None]:
+        policy = self.settings.policy
+        return notices.settle(connection, endings, settings=policy, new_id=self._new_id)
 
     async def _defer(
-        self, claimed: ClaimedNotice, detail: str, settings: DispatcherSettings
+        self, claimed: ClaimedNotice, result: Deferred, settings: DispatcherSettings
     ) -> None:
         now = self._clock()
-        if now - claimed.claimed_at > GIVE_UP:
-            await self._settle(claimed, NoticeState.FAILED, f"given up: {detail}", settings)
-            return
         next_at = now + min(LAST_RETRY, FIRST_RETRY * 2 ** min(claimed.attempts - 1, 20))
+        if result.relay_down:
+            next_at = self._outage.note_down(now)
+        else:
+            self._outage.note_up()
+        if now - claimed.claimed_at > settings.relay.give_up:
+            await self._settle(claimed, NoticeState.FAILED, f"given up: {result.detail}")
+            return
         kept = await self._writer.run(
             lambda connection: notices.defer(
-                connection, claimed.notice, claimed.claim, next_at, detail
+                connection, claimed.notice, claimed.claim, next_at, result.detail
             )
         )
         if kept:
-            emit(
-                Event.NOTICE_DEFERRED,
-                notice=claimed.notice,
-                author=claimed.author,
-                slots=[_slot(entry.case, entry.number) for entry in claimed.entries],
-                detail=detail,
-                next_at=next_at.isoformat(),
-                attempts=claimed.attempts,
-            )
+            log_deferred(claimed, next_at, result.detail)
+
+
+@dataclass(frozen=True, slots=True)
+class _Rest:
+    """Why nothing is tried before `until`."""
+
+    until: datetime
+    why: str
 
 
 def _make_return_path(claimed: ClaimedNotice, settings: DispatcherSettings) -> str:
     day = find_day(claimed.claimed_at)
     token = seal(TokenType.NOTICE, bytes.fromhex(claimed.notice), day, settings.ring().signing)
     return build_return_path(token, settings.admission)
-
-
-def _log_settled(settled: Settled, detail: str | None, message_id: str | None) -> None:
-    fields: dict[str, object] = {"detail": detail}
-    if settled.state is NoticeState.SENT:
-        fields = {"reply": detail, "message_id": message_id}
-    emit(
-        notices.SETTLED_EVENTS[settled.state],
-        notice=settled.notice,
-        author=settled.author,
-        slots=[_slot(slot.case, slot.number) for slot in settled.slots],
-        **fields,
-    )
-    for slot in settled.exhausted:
-        emit(
-            Event.CASE_EXHAUSTED,
-            case=slot.case,
-            author=settled.author,
-            subject=slot.subject,
-            notices=slot.number,
-        )
-    for digest in settled.opened:
-        emit(
-            Event.NOTICE_QUEUED,
-            notice=digest.notice,
-            author=digest.author,
-            due_at=digest.due_at.isoformat(),
-        )
-
-
-def _slot(case: str, number: int) -> dict[str, object]:
-    return {"case": case, "number": number}

@@ -90,17 +90,20 @@ def keep_together(text: str) -> str:
     return text.replace(" ", NO_BREAK_SPACE)
 
 
-def wrap(text: str, indent: int = 0) -> str:
+def wrap(text: str, indent: int = 0, hang: int = 0) -> str:
     """Break the text into lines of WIDTH columns, never inside a word, an address or a URL.
 
+    Lines after the first stand `hang` columns further in.
     A no-break space does its work and becomes a plain one, which every mail program can show.
     """
     margin = " " * indent
+    if len(margin) + len(text) <= WIDTH and text.isprintable():
+        return f"{margin}{text}".rstrip().replace(NO_BREAK_SPACE, " ")
     filled = textwrap.fill(
         text,
         WIDTH,
         initial_indent=margin,
-        subsequent_indent=margin,
+        subsequent_indent=margin + " " * hang,
         break_long_words=False,
         break_on_hyphens=False,
     )

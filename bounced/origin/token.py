@@ -112,7 +112,7 @@ def seal(token_type: TokenType, id8: bytes, day: int, key: Key) -> str:
         raise ValueError(f"a token's id has {ID_BYTES} bytes, not {len(id8)}")
     payload = id8 + day.to_bytes(DAY_BYTES, "big")
     mac = _sign(token_type, key, payload)
-    return f"{token_type}{key.key_id}{_encode(payload + mac)}"
+    return f"{token_type}{key.key_id}{encode(payload + mac)}"
 
 
 def open_token(text: str, ring: KeyRing, *, today: int, ttl_days: int) -> Token | TokenFault:
@@ -131,7 +131,7 @@ def open_token(text: str, ring: KeyRing, *, today: int, ttl_days: int) -> Token 
     if not hmac.compare_digest(mac, _sign(token_type, key, signed)):
         return TokenFault.FORGED
     day = int.from_bytes(signed[ID_BYTES:], "big")
-    fault = _find_day_fault(day, key, today, ttl_days)
+    fault = find_day_fault(day, key, today=today, ttl_days=ttl_days)
     return fault or Token(token_type, key.key_id, signed[:ID_BYTES], day)
 
 
@@ -140,11 +140,8 @@ def looks_like_token(local_part: str) -> bool:
     return local_part.isascii() and _SHAPE.fullmatch(local_part.lower()) is not None
 
 
-def _count_days(day: date) -> int:
-    return (day - _DAY_0).days
-
-
-def _find_day_fault(day: int, key: Key, today: int, ttl_days: int) -> TokenFault | None:
+def find_day_fault(day: int, key: Key, *, today: int, ttl_days: int) -> TokenFault | None:
+    """Return what is wrong with the day that a key signed; None: it is of age."""
     if day > today + 1:
         return TokenFault.FROM_THE_FUTURE
     if today - day > ttl_days:
@@ -154,13 +151,18 @@ def _find_day_fault(day: int, key: Key, today: int, ttl_days: int) -> TokenFault
     return None
 
 
+def encode(payload: bytes) -> str:
+    """Return base32 (RFC 4648 §6), lower case, no padding."""
+    return base64.b32encode(payload).decode("ascii").rstrip("=").lower()
+
+
+def _count_days(day: date) -> int:
+    return (day - _DAY_0).days
+
+
 def _sign(token_type: TokenType, key: Key, payload: bytes) -> bytes:
     message = _CONTEXT + token_type.encode() + key.key_id.encode() + payload
     return hmac.digest(key.secret, message, hashlib.sha256)[:MAC_BYTES]
-
-
-def _encode(payload: bytes) -> str:
-    return base64.b32encode(payload).decode("ascii").rstrip("=").lower()
 
 
 def _decode(folded: str) -> bytes | None:
@@ -169,4 +171,4 @@ def _decode(folded: str) -> bytes | None:
     if not (_SHAPE.fullmatch(folded) and _BASE32.fullmatch(folded[1:])):
         return None
     payload = base64.b32decode(body.upper() + _BASE32_PADDING)
-    return payload if _encode(payload) == body else None
+    return payload if encode(payload) == body else None

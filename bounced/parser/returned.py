@@ -1,6 +1,7 @@
 """Reads what a report tells of the mail that bounced; total.
 
-RFC 6522 §3 (third part), RFC 6533 §5 and §6 (its international forms), RFC 5322 §3.6 (fields).
+RFC 6522 §3 (third part), RFC 6533 §5 and §6 (its international forms), RFC 5322 §3.6 (fields),
+RFC 3282 (Content-Language).
 """
 
 import re
@@ -94,7 +95,8 @@ def read_returned(
         sent_at=parse_date(fields.first("date")),
         author=_read_address(fields.first(names.author.lower())),
         reference=_read_text(fields.first(names.reference.lower())),
-        language=_read_text(fields.first(names.language.lower())),
+        language=_read_text(fields.first(names.language.lower()))
+        or _read_text(fields.first("content-language")),
         received=tuple(
             join_spaces(value) for part in (fields, *others) for value in part.every("received")
         ),

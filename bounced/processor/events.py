@@ -10,7 +10,7 @@ from sqlalchemy.exc import DBAPIError
 from bounced.ledger.counting import Counted
 from bounced.ledger.health import describe_error
 from bounced.ledger.policy import Ignored
-from bounced.ledger.records import NewReport
+from bounced.ledger.records import HeldWhy, NewReport
 from bounced.ledger.reports import Finding
 from bounced.ledger.strikes import Opened, Outcome
 from bounced.logs import Event, emit
@@ -93,7 +93,17 @@ def _log_outcome(outcome: Outcome) -> None:
     ):
         if facts.action is Action.FAILED and verdict is not None:
             _log_verdict(name, facts, verdict)
-            _log_strike(finding, facts, verdict, counted)
+            if counted is Ignored.NOTICE:
+                _log_bounced(outcome, facts, verdict)
+            else:
+                _log_strike(finding, facts, verdict, counted)
+    if outcome.bounced is not None and outcome.bounced.silenced:
+        emit(
+            Event.AUTHOR_SILENCED,
+            author=outcome.bounced.author,
+            why=HeldWhy.UNREACHABLE.value,
+            notice=outcome.bounced.notice,
+        )
     log_clusters(outcome)
 
 
@@ -168,20 +178,24 @@ def _log_verdict(report: str, facts: RecipientFacts, verdict: Verdict) -> None:
     )
 
 
+def _log_bounced(outcome: Outcome, facts: RecipientFacts, verdict: Verdict) -> None:
+    """Log that a notice failed; the author is he whom it was for, or unknown."""
+    emit(
+        Event.NOTICE_BOUNCED,
+        report=outcome.finding.arrival.report,
+        notice=outcome.finding.arrival.token_id,
+        author=outcome.bounced.author if outcome.bounced else None,
+        recipient=facts.recipient,
+        category=verdict.category.value,
+        reason=verdict.reason.value,
+    )
+
+
 def _log_strike(
     finding: Finding, facts: RecipientFacts, verdict: Verdict, counted: Counted | Ignored
 ) -> None:
     name = finding.arrival.report
-    if counted is Ignored.NOTICE:
-        emit(
-            Event.NOTICE_BOUNCED,
-            report=name,
-            notice=finding.arrival.token_id,
-            author=facts.recipient or "",
-            category=verdict.category.value,
-            reason=verdict.reason.value,
-        )
-    elif isinstance(counted, Ignored):
+    if isinstance(counted, Ignored):
         emit(
             Event.STRIKE_IGNORED,
             report=name,

@@ -12,7 +12,7 @@ from typing import TypeVar
 from sqlalchemy import Connection
 
 from bounced.config import RetentionSettings
-from bounced.ledger import outbox, quarantine
+from bounced.ledger import outbox, quarantine, webhooks
 from bounced.ledger.engine import Ledger
 from bounced.ledger.quarantine import Purged, Step
 from bounced.ledger.writer import Writer
@@ -66,7 +66,8 @@ class Housekeeper:
         if held.bytes > self.settings.quarantine_size:
             wanted = self.settings.quarantine_size * (SLACK - 1) // SLACK
             _tell(await self._purge_shares(held.bytes - wanted), "size")
-        await self._purge_events(now - self.settings.events_age)
+        await self._purge_told("events", outbox.purge_events, now - self.settings.events_age)
+        await self._purge_told("webhooks", webhooks.purge, now - self.settings.events_age)
 
     async def count(self, now: datetime) -> None:
         """Log what is in quarantine."""
@@ -144,13 +145,15 @@ class Housekeeper:
         else:
             emit(Event.SELF_CHECK_PASSED, check=DISK_CHECK, detail=detail)
 
-    async def _purge_events(self, before: datetime) -> None:
-        """Delete old events, in steps between which other work is done."""
+    async def _purge_told(
+        self, what: str, purge: Callable[[Connection, datetime], int], before: datetime
+    ) -> None:
+        """Delete what the application was told long ago, in steps between other work."""
         count = 0
-        while step := await self._writer.run(lambda c: outbox.purge_events(c, before)):
+        while step := await self._writer.run(lambda c: purge(c, before)):
             count += step
         if count:
-            emit(Event.RETENTION_PURGED, what="events", count=count, why="age")
+            emit(Event.RETENTION_PURGED, what=what, count=count, why="age")
 
     async def _read(self, work: Callable[[Connection], T]) -> T:
         return await asyncio.to_thread(self._ledger.read, work)

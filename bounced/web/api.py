@@ -18,6 +18,7 @@ from bounced.ledger.writer import Writer
 from bounced.origin.admission import AdmissionSettings
 from bounced.origin.token import KeyRing
 from bounced.web.metrics import EventCounter
+from bounced.web.pages.settings import PageSettings
 from bounced.web.problem import make_unavailable
 from bounced.web.tokens import TokenFile
 
@@ -43,6 +44,8 @@ class Api:
     clock: Callable[[], datetime]
     new_id: Callable[[], str]
     body_timeout: timedelta = timedelta(seconds=10)
+    pages: Callable[[], PageSettings | None] = lambda: None
+    """None: no `http.public_url`, there are no pages."""
 
     async def write(self, work: Callable[[Connection], T]) -> T:
         """Run `work` in a transaction; returns once it is durable, raises Problem 503."""

@@ -16,10 +16,11 @@ from starlette.routing import Route
 from bounced.web.api import Api
 from bounced.web.body import read_body
 from bounced.web.events import list_events
-from bounced.web.guard import Guard
+from bounced.web.guard import Guard, RefusalLog
 from bounced.web.health import Health
 from bounced.web.openapi import make_document
 from bounced.web.operations import OPERATIONS, Operation
+from bounced.web.pages.routes import Pages
 from bounced.web.problem import Problem
 from bounced.web.rim import Rim
 
@@ -28,7 +29,8 @@ Endpoint = Callable[[Request], Awaitable[Response]]
 
 def make_app(api: Api) -> Starlette:
     """Return the application that answers HTTP."""
-    guard, health = Guard(api.tokens, api.clock), Health(api)
+    refusals, health = RefusalLog(api.clock), Health(api)
+    guard, pages = Guard(api.tokens, refusals), Pages(api, refusals)
     document = json.dumps(make_document())
 
     async def show_document(_request: Request) -> Response:
@@ -49,6 +51,7 @@ def make_app(api: Api) -> Starlette:
             Route("/readyz", health.ready),
             Route("/metrics", health.metrics),
             Route("/openapi.json", show_document),
+            Route("/n/{token}", pages.answer, methods=["GET", "POST"]),
         ],
         middleware=[Middleware(Rim)],
         exception_handlers={Problem: _answer_problem, HTTPException: _answer_http},

@@ -1,6 +1,7 @@
 """How a request's body becomes a checked value: bounded in bytes and time, strict JSON (RFC 8259).
 
-Whatever comes, the outcome is a value of the asked type or a Problem.
+Whatever comes, the outcome is a value of the asked type or a Problem. Forms (HTML, "URL-encoded
+form data") are for pages.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ import re
 from collections.abc import Sequence
 from datetime import timedelta
 from typing import TypeVar
+from urllib.parse import parse_qsl
 
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
@@ -26,6 +28,8 @@ MAX_MARKS = 200_000
 
 Reading JSON holds up everyone else in the loop: by parts, not by bytes.
 """
+MAX_FORM = 8 * 2**10
+"""Of a page's form; its longest field is an address."""
 MAX_KEYS = 20
 """Of one object; who sends more has no request of ours."""
 MAX_FAULTS = 100
@@ -47,7 +51,6 @@ _WORDS = {
     "list_type": "a list is needed",
     "too_short": "at least {min_length} is needed",
     "too_long": "{max_length} at most",
-    "literal_error": "must be {expected}",
     "value_error": "{error}",
 }
 """What pydantic says to a programmer of Python, said to one of any language."""
@@ -58,17 +61,23 @@ M = TypeVar("M", bound=BaseModel)
 
 async def read_body(request: Request, model: type[M], *, within: timedelta) -> M:
     """Read and check the body; raises Problem 400, 408, 413, 415 or 422."""
-    _check_media_type(request)
-    try:
-        async with asyncio.timeout(within.total_seconds()):
-            raw = await _read_bytes(request)
-    except TimeoutError:
-        raise _hang_up(408, f"the body took longer than {within.total_seconds():g} s") from None
-    except ClientDisconnect:
-        raise Problem(400, "the body ended early") from None
+    raw = await _read_in_time(request, "application/json", MAX_BODY, within)
     if len(raw) > _LARGE:
         return await asyncio.to_thread(parse_body, raw, model)
     return parse_body(raw, model)
+
+
+async def read_form(request: Request, *, within: timedelta) -> dict[str, str]:
+    """Read the fields of a form, of several by one name the last; raises Problem.
+
+    400, 408, 413 or 415. What is no UTF-8 becomes U+FFFD.
+    """
+    raw = await _read_in_time(request, "application/x-www-form-urlencoded", MAX_FORM, within)
+    try:
+        text = raw.decode("ascii", "replace")
+        return dict(parse_qsl(text, keep_blank_values=True, max_num_fields=MAX_KEYS))
+    except ValueError:
+        raise Problem(400, f"a form has {MAX_KEYS} fields at most") from None
 
 
 def parse_body(raw: bytes, model: type[M]) -> M:
@@ -95,28 +104,45 @@ def parse_body(raw: bytes, model: type[M]) -> M:
         raise _refuse_misfit(error) from None
 
 
-def _check_media_type(request: Request) -> None:
+async def _read_in_time(
+    request: Request, media_type: str, max_bytes: int, within: timedelta
+) -> bytes:
+    _check_media_type(request, media_type)
+    try:
+        async with asyncio.timeout(within.total_seconds()):
+            return await _read_bytes(request, max_bytes)
+    except TimeoutError:
+        raise _hang_up(408, f"the body took longer than {within.total_seconds():g} s") from None
+    except ClientDisconnect:
+        raise Problem(400, "the body ended early") from None
+
+
+def _check_media_type(request: Request, wanted: str) -> None:
     media_type = request.headers.get("content-type", "").partition(";")[0].strip().lower()
-    if media_type != "application/json":
-        raise Problem(415, "send JSON: Content-Type: application/json")
+    if media_type != wanted:
+        raise Problem(415, f"send Content-Type: {wanted}")
     if request.headers.get("content-encoding", "identity").lower() != "identity":
         raise Problem(415, "send the body as it is, without Content-Encoding")
 
 
-async def _read_bytes(request: Request) -> bytes:
+async def _read_bytes(request: Request, max_bytes: int) -> bytes:
     """Read as much as is allowed and stop there, whatever Content-Length says."""
     declared = request.headers.get("content-length", "0")
     if not _DIGITS.fullmatch(declared):
         raise _hang_up(400, "Content-Length is no number")
     body = bytearray()
-    if int(declared) <= MAX_BODY:
+    if int(declared) <= max_bytes:
         async for chunk in request.stream():
             body += chunk
-            if len(body) > MAX_BODY:
+            if len(body) > max_bytes:
                 break
         else:
             return bytes(body)
-    raise _hang_up(413, f"a body takes {MAX_BODY // 2**20} MiB at most")
+    raise _hang_up(413, f"a body takes {_say_size(max_bytes)} at most")
+
+
+def _say_size(size: int) -> str:
+    return f"{size // 2**20} MiB" if size >= 2**20 else f"{size // 2**10} KiB"
 
 
 def _hang_up(status: int, detail: str) -> Problem:

@@ -31,32 +31,15 @@ class _Refused:
     """Refusals since, that the next line counts."""
 
 
-class Guard:
-    """Tells who asks; refusals are logged, thinned by client."""
+class RefusalLog:
+    """Says who was refused and why, thinned by client."""
 
-    def __init__(
-        self,
-        tokens: Callable[[], TokenFile | None],
-        clock: Callable[[], datetime],
-    ) -> None:
-        self._tokens = tokens
+    def __init__(self, clock: Callable[[], datetime]) -> None:
         self._clock = clock
         self._refused: OrderedDict[str, _Refused] = OrderedDict()
 
-    def authenticate(self, request: Request) -> str:
-        """Return the name of the token; raises Problem 401, and 403 where there are no tokens."""
-        tokens = self._tokens()
-        if tokens is None:
-            raise Problem(403, "the API is closed: http.tokens_file names no tokens")
-        fields = request.headers.getlist("authorization")
-        match = _BEARER.fullmatch(fields[0]) if len(fields) == 1 else None
-        name = tokens.find_name(match[1]) if match else None
-        if name is None:
-            self._log(request, "unknown-token" if match else "no-token")
-            raise Problem(401, _UNKNOWN if match else _NO_TOKEN, headers=_CHALLENGE)
-        return name
-
-    def _log(self, request: Request, why: str) -> None:
+    def note(self, request: Request, why: str) -> None:
+        """Log the refusal, or count it for the client's next line."""
         client, now = request.client.host if request.client else "local", self._clock()
         refused = self._refused.get(client)
         if refused is not None and now - refused.said_at < _PAUSE:
@@ -68,3 +51,24 @@ class Guard:
         self._refused.move_to_end(client)
         if len(self._refused) > _CLIENTS:
             self._refused.popitem(last=False)
+
+
+class Guard:
+    """Tells who asks."""
+
+    def __init__(self, tokens: Callable[[], TokenFile | None], refusals: RefusalLog) -> None:
+        self._tokens = tokens
+        self._refusals = refusals
+
+    def authenticate(self, request: Request) -> str:
+        """Return the name of the token; raises Problem 401, and 403 where there are no tokens."""
+        tokens = self._tokens()
+        if tokens is None:
+            raise Problem(403, "the API is closed: http.tokens_file names no tokens")
+        fields = request.headers.getlist("authorization")
+        match = _BEARER.fullmatch(fields[0]) if len(fields) == 1 else None
+        name = tokens.find_name(match[1]) if match else None
+        if name is None:
+            self._refusals.note(request, "unknown-token" if match else "no-token")
+            raise Problem(401, _UNKNOWN if match else _NO_TOKEN, headers=_CHALLENGE)
+        return name

@@ -36,7 +36,12 @@ async def correct(api: Api, asked: CorrectedRequest, caller: str) -> CasesAnswer
 
     def work(connection: Connection) -> list[addresses.ChangedCase]:
         return addresses.correct(
-            connection, asked.recipient, now, author=asked.author, new_id=api.new_id
+            connection,
+            asked.recipient,
+            now,
+            author=asked.author,
+            new_recipient=asked.new_recipient,
+            new_id=api.new_id,
         )
 
     closed = await api.write(work)

@@ -70,6 +70,15 @@ Url = Annotated[
     Field(max_length=2000, json_schema_extra={"pattern": _URL}),
     AfterValidator(_match(_URL, "no web address: write https://...")),
 ]
+_LANGUAGE = "^[a-z]{2,3}(-[A-Z]{2})?$"
+Language = Annotated[
+    str,
+    Field(
+        description="Language of the notices; one that is not spoken here gives the default.",
+        json_schema_extra={"pattern": _LANGUAGE},
+    ),
+    AfterValidator(_match(_LANGUAGE, "no language: write its code, such as 'de' or 'de-CH'")),
+]
 SendId = Annotated[
     str,
     Field(json_schema_extra={"pattern": "^[0-9a-f]{16}$"}),
@@ -90,7 +99,7 @@ class SendRequest(_Request):
     reference: Reference | None = None
     title: Title | None = None
     url: Url | None = None
-    language: Literal["de", "en"] | None = None
+    language: Language | None = None
 
 
 class SendsRequest(_Request):

@@ -49,7 +49,9 @@ class Words:
         """
         forms = self.phrases[key]
         form = forms[0] if len(forms) == 1 else self.translations.ngettext(key, key, count)
-        return form.format(count=format_decimal(count, locale=self.locale), **values)
+        if "{count" in form:  # formatting a number takes longer than all the rest
+            values["count"] = format_decimal(count, locale=self.locale)
+        return form.format(**values)
 
     def say_time(self, at: datetime, zone: tzinfo) -> str:
         """Return the moment as it is written in this language, in the given time zone."""

@@ -35,7 +35,9 @@ def clean(text: str, max_chars: int) -> str:
     Format marks (Unicode Cf) hold the bidi overrides and zero-width characters; lone surrogates
     (Cs) could not be encoded.
     """
-    seen = "".join(_show(character) for character in text[: max_chars * 4])
+    seen = text[: max_chars * 4]
+    if not (seen.isascii() and seen.isprintable()):  # most texts need no look at each character
+        seen = "".join(_show(character) for character in seen)
     line = " ".join(seen.split())
     return line if len(line) <= max_chars else _cut(line, max_chars)
 

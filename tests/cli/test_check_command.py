@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import socket
 import sqlite3
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import closing
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
 import trustme
+from aiosmtpd.controller import Controller
 
 from tests.cli.conftest import CommandLine
 
@@ -170,22 +171,35 @@ def configure_relay(bounced: CommandLine, port: int, more: str = "") -> None:
     )
 
 
-def test_a_relay_that_listens_is_well(bounced: CommandLine) -> None:
-    with socket.create_server(("127.0.0.1", 0)) as server:
-        port = server.getsockname()[1]
-        configure_relay(bounced, port)
-        assert (
-            f"ok       relay: 127.0.0.1:{port} answers, security starttls" in bounced("check").out
-        )
+@pytest.fixture
+def relay_port() -> Iterator[int]:
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = int(free.getsockname()[1])
+    relay = Controller(object(), hostname="127.0.0.1", port=port)
+    relay.start()
+    yield port
+    relay.stop()
+
+
+def test_a_relay_that_answers_is_well(bounced: CommandLine, relay_port: int) -> None:
+    configure_relay(bounced, relay_port, 'security = "none"\n')
+    outcome = bounced("check")
+    assert f"ok       relay: 127.0.0.1:{relay_port}" in outcome.out
+    assert outcome.code == 0
+
+
+def test_a_relay_that_has_no_starttls_is_wrong(bounced: CommandLine, relay_port: int) -> None:
+    configure_relay(bounced, relay_port)
+    outcome = bounced("check")
+    assert f"wrong    relay: no session with 127.0.0.1:{relay_port}: " in outcome.out
+    assert outcome.code == 78
 
 
 def test_a_relay_that_does_not_listen_is_wrong(bounced: CommandLine) -> None:
     configure_relay(bounced, 1)
     outcome = bounced("check")
     assert outcome.code == 78
-    assert (
-        "wrong    relay: relay.host, relay.port: 127.0.0.1:1 cannot be reached: Connection refused"
-    ) in outcome.out
+    assert ("wrong    relay: no session with 127.0.0.1:1: ") in outcome.out
 
 
 def test_a_missing_password_file_is_wrong(bounced: CommandLine, tmp_path: Path) -> None:

@@ -293,7 +293,7 @@ def test_without_json_only_the_path_is_printed(bounced: CommandLine) -> None:
         ("sign", "--recipient", RECIPIENT),
         ("sign", "--author", "Anna <anna@bau.example>", "--recipient", RECIPIENT),
         ("sign", "--author", AUTHOR, "--recipient", "nobody"),
-        (*SIGN, "--language", "fr"),
+        (*SIGN, "--language", "French"),
         (*SIGN, "--url", "javascript:alert(1)"),
     ],
 )

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import re
+import socket
 from collections.abc import Iterator
+from email import message_from_bytes, policy
+from pathlib import Path
 
 import pytest
 
@@ -96,6 +100,10 @@ class TestLists:
             "first_strike_at": UTC_START,
             "last_strike_at": UTC_START,
             "due_at": None,
+            "suggestion": None,
+            "closed_at": None,
+            "closed_why": None,
+            "corrected_to": None,
         }
 
     @pytest.mark.parametrize(
@@ -294,6 +302,73 @@ def test_a_waiting_notice_is_shown_as_it_would_go_and_stays_as_it_is(
     assert f"To: {OTHER}" in shown.out
     assert "Hinweis 1 von 3" in shown.out
     assert office.dump(*tables) == before
+
+
+def test_without_a_notice_an_example_is_shown_in_any_language(bounced: CommandLine) -> None:
+    german, english = (
+        bounced("notices", "preview", *more).out for more in ([], ["--language", "en"])
+    )
+    assert "Subject: Protokolle an 9 Empfänger nicht zugestellt\n" in german
+    assert "Meinten Sie max.huber@gmail.com?" in german
+    assert "Subject: Documents not delivered to 9 recipients\n" in english
+    assert "berichtigen oder bestätigen" not in german
+
+
+def test_the_page_of_a_preview_stands_alone_and_its_links_lead_nowhere(
+    bounced: CommandLine,
+) -> None:
+    text = bounced.config.read_text()
+    url = 'public_url = "https://bounces.baudoku.example"'
+    bounced.config.write_text(text.replace("[http]", f"[http]\n{url}"))
+    page = bounced("notices", "preview", "--html").out
+    assert page.startswith("<!DOCTYPE html>\n")
+    links = set(re.findall(r'href="(https://bounces[^"]+)"', page))
+    assert links == {"https://bounces.baudoku.example/n/preview"}
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [("--language", "fr"), ("--send-test", "nobody"), ("--send-test", "@kunde.example")],
+)
+def test_what_cannot_be_previewed_is_a_usage_error(
+    bounced: CommandLine, arguments: tuple[str, ...]
+) -> None:
+    assert bounced("notices", "preview", *arguments).code == 64
+
+
+@pytest.mark.parametrize("named", [True, False], ids=["a waiting notice", "an example"])
+def test_a_test_mail_goes_to_who_asked_and_changes_nothing(
+    bounced: CommandLine, office: Office, tmp_path: Path, *, named: bool
+) -> None:
+    tables = ("notices", "slots", "cases", "strikes")
+    before = office.dump(*tables)
+    (waiting,) = office.list_notices(author=OTHER)
+    notice = [waiting["notice"]] if named else []
+    outcome = bounced("notices", "preview", *notice, "--send-test", "ops@bau.example")
+    assert outcome.code == 0, outcome.err
+    assert outcome.out.startswith("sent to ops@bau.example: ")
+    (written,) = (tmp_path / "notices" / "new").iterdir()
+    mail = message_from_bytes(written.read_bytes(), policy=policy.default)
+    assert mail["To"] == "ops@bau.example"
+    assert mail["Return-Path"] == "<postmaster@bounce.example.com>"
+    assert mail["Subject"].startswith("[Test] Protokoll")
+    assert mail["Message-ID"].endswith(".test@bounce.example.com>")
+    assert office.dump(*tables) == before
+
+
+def test_a_test_mail_that_is_not_taken_ends_with_the_relays_words(bounced: CommandLine) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+    bounced.config.write_text(
+        bounced.config.read_text().replace(
+            "[relay]", f'[relay]\nhost = "127.0.0.1"\nport = {port}\nsecurity = "none"'
+        )
+    )
+    bounced.configure('[notices]\nsender = "protokolle@bau.example"\n')
+    outcome = bounced("notices", "preview", "--send-test", "ops@bau.example")
+    assert outcome.code == 74
+    assert outcome.complaints[0].startswith("bounced: ops@bau.example: ")
+    assert "127.0.0.1" in outcome.complaints[0]
 
 
 def test_a_waiting_notice_of_a_case_that_is_used_up_has_nothing_to_tell(

@@ -15,7 +15,7 @@ from sqlalchemy import Connection, select, text
 from bounced.ledger import notices, queries, reports, rounds, schema, strikes
 from bounced.ledger.counting import Counted
 from bounced.ledger.engine import Ledger
-from bounced.ledger.notices import Settled
+from bounced.ledger.notices import Ending, Settled
 from bounced.ledger.policy import PolicySettings
 from bounced.ledger.records import ClaimedNotice, NewReport, NoticeState
 from bounced.ledger.reports import Finding
@@ -149,15 +149,28 @@ class Office:
         assert isinstance(counted, Counted), counted
         return counted
 
-    def claim(self) -> ClaimedNotice | None:
+    def claim(self, *, released_only: bool = False) -> ClaimedNotice | None:
+        return next(iter(self.claim_some(1, released_only=released_only)), None)
+
+    def claim_some(self, limit: int, *, released_only: bool = False) -> list[ClaimedNotice]:
         return self.ledger.write(
             lambda c: notices.claim(
-                c, self.now, LEASE, settings=self.settings, domain=DOMAIN, new_id=self.new_id
+                c,
+                self.now,
+                LEASE,
+                limit,
+                settings=self.settings,
+                released_only=released_only,
+                domain=DOMAIN,
+                new_id=self.new_id,
             )
         )
 
     def start_data(self, claimed: ClaimedNotice) -> bool:
-        return self.ledger.write(lambda c: notices.start_data(c, claimed.notice, claimed.claim))
+        (started,) = self.ledger.write(
+            lambda c: notices.start_data(c, [(claimed.notice, claimed.claim)])
+        )
+        return started
 
     def defer(self, claimed: ClaimedNotice, next_at: datetime) -> bool:
         return self.ledger.write(
@@ -167,18 +180,11 @@ class Office:
     def settle(
         self, claimed: ClaimedNotice, state: NoticeState = NoticeState.SENT
     ) -> Settled | None:
-        return self.ledger.write(
-            lambda c: notices.settle(
-                c,
-                claimed.notice,
-                claimed.claim,
-                state,
-                detail="250 ok",
-                now=self.now,
-                settings=self.settings,
-                new_id=self.new_id,
-            )
+        ending = Ending(claimed.notice, claimed.claim, state, "250 ok", self.now)
+        (settled,) = self.ledger.write(
+            lambda c: notices.settle(c, [ending], settings=self.settings, new_id=self.new_id)
         )
+        return settled
 
     def settle_lost(self) -> list[Settled]:
         return self.ledger.write(
@@ -194,8 +200,17 @@ class Office:
             sent.append(claimed)
         return sent
 
-    def hold_due(self) -> list[tuple[str, str]]:
-        return self.ledger.write(lambda c: notices.hold_due(c, self.now))
+    def settle_silent(self) -> list[Settled]:
+        return self.ledger.write(
+            lambda c: notices.settle_silent(
+                c, self.now, settings=self.settings, new_id=self.new_id
+            )
+        )
+
+    def hold_due(self, *, everyone: bool = True) -> list[tuple[str, str]]:
+        """Hold what is due; return (notice, author)."""
+        held = self.ledger.write(lambda c: notices.hold_due(c, self.now, everyone=everyone))
+        return [(each.notice, each.author) for each in held]
 
     def release_held(self, notice: str | None = None) -> list[str]:
         return self.ledger.write(lambda c: notices.release_held(c, notice, self.now))

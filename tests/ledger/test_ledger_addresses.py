@@ -322,7 +322,9 @@ def test_a_notice_that_is_just_being_claimed_is_waited_for(postgres_url: str) ->
                 claiming,
                 office.now,
                 LEASE,
+                1,
                 settings=office.settings,
+                released_only=False,
                 domain=DOMAIN,
                 new_id=office.new_id,
             )

@@ -232,7 +232,8 @@ def test_a_bounced_notice_is_told_once(office: Office) -> None:
                 "category": "bad-address",
                 "reason": "user-unknown",
             },
-        )
+        ),
+        ("author_silenced", {"notice": sent.notice, "author": AUTHOR, "why": "unreachable"}),
     ]
 
 
@@ -244,6 +245,21 @@ def test_what_the_operator_does_to_a_case_is_told(office: Office) -> None:
         ("case_reset", IDS | {"round": 2, "why": "operator"}),
         ("case_closed", IDS | {"round": 2, "why": "operator"}),
     ]
+
+
+def test_the_new_address_is_told_to_its_other_readers(office: Office) -> None:
+    office.fail("a")
+    new = "max.muster@kunde.example"
+    office.ledger.write(
+        lambda c: addresses.correct(
+            c, RECIPIENT, office.now, author=None, new_recipient=new, new_id=office.new_id
+        )
+    )
+    assert office.find_case()["corrected_to"] == new
+    assert hear_last(office) == (
+        "case_closed",
+        IDS | {"round": 1, "why": "corrected", "new_recipient": new},
+    )
 
 
 def test_what_the_application_says_itself_is_told_to_its_other_readers(office: Office) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from sqlalchemy import insert, select
+from sqlalchemy import insert, select, update
 from sqlalchemy.exc import IntegrityError
 
 from bounced.ledger.engine import Ledger
@@ -134,6 +134,21 @@ def test_the_database_refuses(ledger: Ledger, name: str) -> None:
     table, values = FORBIDDEN[name]
     with pytest.raises(IntegrityError):
         ledger.write(lambda c: c.execute(insert(metadata.tables[table]).values(values)))
+
+
+CHANGES: dict[str, tuple[str, dict[str, Any]]] = {
+    "a third slot made a fourth": ("slots", {"number": 4}),
+    "a fourth notice counted": ("cases", {"notices": 4}),
+    "a sent notice made a second digest": ("notices", {"state": "open"}),
+}
+
+
+@pytest.mark.parametrize("name", CHANGES)
+def test_the_database_refuses_to_make(ledger: Ledger, name: str) -> None:
+    write_ground(ledger)
+    table, values = CHANGES[name]
+    with pytest.raises(IntegrityError):
+        ledger.write(lambda c: c.execute(update(metadata.tables[table]).values(values)))
 
 
 def test_the_database_takes_what_differs_in_one_thing(ledger: Ledger) -> None:

@@ -116,6 +116,9 @@ def downgrade_to_the_third(ledger: Ledger) -> None:
     run_all(
         ledger,
         "DROP INDEX ix_sends_unlearned",
+        "DROP INDEX ix_reports_token_id",
+        "DROP INDEX ix_cases_unadvised",
+        "DROP INDEX ix_notices_author_settled_at",
         "ALTER TABLE sends DROP COLUMN learned",
         *(
             f"ALTER TABLE cases DROP COLUMN {name}"

@@ -58,6 +58,7 @@ def test_a_claimed_notice_carries_all_that_its_author_is_told(claimed: ClaimedNo
             recipient=RECIPIENT,
             failed_at=START,
             title="Protokoll a",
+            title_from_subject=True,
             sent_at=START - MINUTE,
             reference="reference of a",
             url=None,
@@ -113,7 +114,9 @@ def test_the_way_to_sent(office: Office, claimed: ClaimedNotice) -> None:
     assert settled == Settled(
         claimed.notice,
         AUTHOR,
+        claimed.message_id,
         NoticeState.SENT,
+        "250 ok",
         slots=(SlotTaken(case, RECIPIENT, 1),),
         exhausted=(),
         opened=(),

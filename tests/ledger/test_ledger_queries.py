@@ -132,6 +132,10 @@ def test_a_case_has_every_key_of_the_design(office: Office) -> None:
             "first_strike_at": START,
             "last_strike_at": START + HOUR,
             "due_at": START + 15 * MINUTE,
+            "suggestion": None,
+            "closed_at": None,
+            "closed_why": None,
+            "corrected_to": None,
         }
     ]
 
@@ -163,6 +167,7 @@ def test_a_notice_has_every_key_of_the_design(office: Office) -> None:
         "notice": sent.notice,
         "author": AUTHOR,
         "state": "sent",
+        "why": None,
         "due_at": START + 15 * MINUTE,
         "attempted_at": START + 15 * MINUTE,
         "settled_at": START + 15 * MINUTE,

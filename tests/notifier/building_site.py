@@ -1,5 +1,6 @@
 """Notices of one building site, as they happen; the values that the notice tests share."""
 
+import hashlib
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
@@ -7,6 +8,7 @@ from bounced.config import NoticeSettings
 from bounced.ledger.records import ClaimedNotice, Entry, EntryStrike
 from bounced.model import REASONS, Reason
 from bounced.notifier.compose import Composer
+from bounced.notifier.telling import Links
 
 SENT_AT = datetime(2026, 11, 20, 13, 3, tzinfo=UTC)
 
@@ -36,11 +38,17 @@ def make_strike(recipient: str, reply: str | None = None, **changes: object) -> 
     return replace(strike, **changes)  # type: ignore[arg-type] # the tests' own names
 
 
-def make_case(reason: Reason, *strikes: EntryStrike, number: int = 1, total: int = 0) -> Entry:
+def make_case(
+    reason: Reason,
+    *strikes: EntryStrike,
+    number: int = 1,
+    total: int = 0,
+    suggestion: str | None = None,
+) -> Entry:
     category = next(category for category, reasons in REASONS.items() if reason in reasons)
     is_domain = category.value == "auth-failure"
     return Entry(
-        case=f"case-{reason.value}",
+        case=f"{reason.value} {strikes[0].recipient}",
         subject="bergerbau.example" if is_domain else strikes[0].recipient,
         category=category,
         reason=reason,
@@ -48,6 +56,7 @@ def make_case(reason: Reason, *strikes: EntryStrike, number: int = 1, total: int
         max_notices=3,
         strikes=strikes,
         strikes_total=total or len(strikes),
+        suggestion=suggestion,
     )
 
 
@@ -64,8 +73,14 @@ def make_notice(*entries: Entry, language: str | None = "de") -> ClaimedNotice:
     )
 
 
-def make_composer(settings: NoticeSettings = SETTINGS) -> Composer:
-    return Composer(None, settings, fallback_sender="bounced@bounce.example.com")
+def make_composer(settings: NoticeSettings = SETTINGS, links: Links | None = None) -> Composer:
+    return Composer(None, settings, fallback_sender="bounced@bounce.example.com", links=links)
+
+
+def make_link(notice: ClaimedNotice, entry: Entry | None) -> str:
+    """Return a URL as long as a sealed one, and as free of addresses."""
+    about = "settings" if entry is None else hashlib.sha256(entry.case.encode()).hexdigest()
+    return f"https://bounces.example.com/n/{notice.notice}{about}"
 
 
 SINGLE = (make_case(Reason.DOMAIN_UNKNOWN, LINDENHOF, number=2, total=2),)

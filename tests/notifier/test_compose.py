@@ -1,8 +1,10 @@
+import csv
 import re
 from dataclasses import replace
 from datetime import timedelta
 from email import message_from_bytes, policy
 from email.message import EmailMessage
+from email.policy import EmailPolicy
 from html.parser import HTMLParser
 from pathlib import Path
 
@@ -12,7 +14,10 @@ from hypothesis import strategies as st
 
 from bounced.config import NoticeSettings
 from bounced.ledger.records import ClaimedNotice, Entry, EntryStrike
-from bounced.model import Reason
+from bounced.model import ConfigError, Reason
+from bounced.notifier.examples import list_examples
+from bounced.notifier.samples import list_samples
+from bounced.notifier.telling import Links
 from tests.notifier.building_site import (
     DIGEST,
     DOMAIN,
@@ -24,6 +29,7 @@ from tests.notifier.building_site import (
     SINGLE,
     make_case,
     make_composer,
+    make_link,
     make_notice,
     make_strike,
 )
@@ -79,11 +85,14 @@ class Page(HTMLParser):
 
 
 def to_words(text: str) -> list[str]:
-    """Return the words, without what only one of the parts shows: rules, list marks, URLs."""
+    """Return the words, without what only one of the parts shows.
+
+    The text part has rules, list marks and the URLs of links, with a colon before or a mark.
+    """
     return [
-        word
+        word.rstrip(":")
         for word in re.sub(r"^ *- ", "", text, flags=re.MULTILINE).split()
-        if not re.fullmatch(r"[-=]{2,}|https?://\S+", word)
+        if not re.fullmatch(r"[-=]{2,}|https?://\S+|\[[0-9]+\]", word)
     ]
 
 
@@ -117,6 +126,17 @@ def test_every_reason_makes_a_mail_with_two_equal_parts(
     assert to_words(text) == to_words(Page(read_part(mail, "html")).text)
     assert not re.search(r"[{}]", text)
     assert str(number) in mail["Subject"]
+
+
+@pytest.mark.parametrize("language", ["de", "en"])
+@pytest.mark.parametrize("links", [make_link, None], ids=["links", "no links"])
+def test_both_parts_say_the_same_in_every_sample(language: str, links: Links | None) -> None:
+    notices = [*list_samples(language), *list_examples(language).values()]
+    for notice in notices:
+        mail = make_composer(links=links).compose(notice)
+        text, html = read_part(mail, "plain"), Page(read_part(mail, "html"))
+        assert to_words(text) == to_words(html.text)
+        assert sorted(re.findall(r"https?://\S+", text)) == sorted(filter(None, html.links))
 
 
 @pytest.mark.parametrize("entries", [SINGLE, LAST, DOMAIN, DIGEST])
@@ -214,8 +234,18 @@ def test_a_forwarders_target_is_never_shown() -> None:
         remote_mta="mx.target.example",
         forwarded=True,
     )
+    older = replace(secret, forwarded=False)
     for reason in EVERY_REASON:
-        assert b"target" not in COMPOSER.compose(make_notice(make_case(reason, secret))).as_bytes()
+        case = make_case(reason, secret, older, suggestion="privat@target.example")
+        turned = replace(case, strikes=(older, secret))
+        for notice in (
+            make_notice(case),
+            make_notice(turned),
+            make_notice(*(replace(case, case=f"{n}") for n in range(501))),
+        ):
+            for part in compose(notice).walk():
+                if not part.is_multipart():
+                    assert "target" not in part.get_content()
 
 
 def test_hostile_text_stays_text() -> None:
@@ -351,15 +381,189 @@ def test_the_count_of_a_notice_is_never_broken_over_two_lines(length: int) -> No
     assert "(Hinweis\u00a03\u00a0von\u00a03,\u00a0der\u00a0letzte)" in read_part(mail, "html")
 
 
-def test_a_digest_of_forty_cases_stays_readable() -> None:
-    entries = [
-        make_case(reason, make_strike(f"{n}@kunde.example", "550 no " * 200))
-        for reason in (Reason.USER_UNKNOWN, Reason.MAILBOX_FULL)
-        for n in range(20)
+def make_crowd(count: int, *reasons: Reason) -> list[Entry]:
+    """Return so many cases of one protocol, the reasons in turn."""
+    return [
+        make_case(
+            reasons[n % len(reasons)],
+            make_strike(f"vorname.nachname{n}@kunde{n % 50}.example", "550 no " * 200),
+        )
+        for n in range(count)
     ]
-    mail = compose(make_notice(*entries))
-    text = read_part(mail, "plain")
-    assert mail["Subject"].startswith("An 20 Empfänger nicht zugestellt: Neubau Lindenhof")
+
+
+def test_two_hundred_cases_are_two_hundred_lines() -> None:
+    entries = make_crowd(200, Reason.USER_UNKNOWN, Reason.MAILBOX_FULL)
+    text = read_part(compose(make_notice(*entries)), "plain")
     assert text.count("Was Sie tun können:") == 2
     assert text.count(LINDENHOF.title or "") == 1
-    assert len(text.splitlines()) < 40 * 8
+    assert text.count("gleich bei 100 Adressen") == 2
+    assert len(text.splitlines()) < 200 + 60
+
+
+def test_the_links_of_many_cases_stand_below_all_words() -> None:
+    entries = make_crowd(40, Reason.USER_UNKNOWN)
+    mail = make_composer(links=make_link).compose(make_notice(*entries))
+    text = read_part(mail, "plain")
+    listed = dict(re.findall(r"^\[([0-9]+)\] (\S+)$", text, re.MULTILINE))
+    by_address = dict(re.findall(r"- (\S+) \(Hinweis 1 von 3\),\s+berichtigen \[([0-9]+)\]", text))
+    assert len(by_address) == 40
+    for entry in entries:
+        assert listed[by_address[entry.subject]] == make_link(make_notice(), entry)
+    assert text.index("[1] https") > text.index("Den nächsten")
+
+
+def test_without_a_public_url_there_is_no_link() -> None:
+    mail = compose(make_notice(*SINGLE))
+    assert mail["List-Unsubscribe"] is None
+    assert "berichtigen oder bestätigen" not in read_part(mail, "plain")
+    assert Page(read_part(mail, "html")).links == [LINDENHOF.url, "https://baudoku.example/"]
+
+
+@pytest.mark.parametrize("form", [policy.SMTP, policy.SMTPUTF8])
+def test_the_page_to_unsubscribe_stands_whole_in_the_header(form: EmailPolicy) -> None:
+    raw = make_composer(links=make_link).compose(make_notice(*SINGLE)).as_bytes(policy=form)
+    url = make_link(make_notice(), None)
+    assert f"\r\nList-Unsubscribe: <{url}>\r\n".encode() in raw
+    assert b"List-Unsubscribe-Post" not in raw
+
+
+@pytest.mark.parametrize(
+    ("language", "question"),
+    [("de", "Meinten Sie max.huber@gmail.com?"), ("en", "Did you mean max.huber@gmail.com?")],
+)
+@pytest.mark.parametrize("others", [0, 40])
+def test_a_suggestion_stands_beside_its_address(language: str, question: str, others: int) -> None:
+    typo = make_case(Reason.DOMAIN_UNKNOWN, LINDENHOF, suggestion="max.huber@gmail.com")
+    crowd = make_crowd(others, Reason.DOMAIN_UNKNOWN) if others else []
+    mail = compose(make_notice(typo, *crowd, language=language))
+    for part in ("plain", "html"):
+        assert read_part(mail, part).count(question) == 1
+    lines = [line.strip("- ") for line in read_part(mail, "plain").splitlines()]
+    assert lines[lines.index(question) - 1].startswith("max.huber@gmial.com (")
+
+
+def test_only_a_wrong_address_is_asked_about() -> None:
+    full = make_case(Reason.MAILBOX_FULL, LINDENHOF, suggestion="max.huber@gmail.com")
+    assert "gmail.com" not in read_part(compose(make_notice(full)), "plain")
+
+
+def read_list(mail: EmailMessage, separator: str) -> list[list[str]]:
+    [attached] = mail.iter_attachments()
+    assert attached.get_content_type() == "text/csv"
+    content = attached.get_content()
+    assert isinstance(content, str)
+    assert content.startswith("\ufeff")
+    return list(csv.reader(content[1:].splitlines(), delimiter=separator))
+
+
+@pytest.mark.parametrize(
+    ("language", "separator", "note"),
+    [
+        ("de", ";", "Diese E-Mail zeigt die 200 dringendsten von 501 Fällen."),
+        ("en", ",", "This email shows the 200 most urgent of 501 cases."),
+    ],
+)
+def test_of_more_than_500_cases_the_most_urgent_are_shown_and_all_are_attached(
+    language: str, separator: str, note: str
+) -> None:
+    entries = make_crowd(501, Reason.EXPIRED, Reason.USER_UNKNOWN)
+    last = replace(entries[0], number=3)
+    mail = compose(make_notice(*entries[1:], last, language=language))
+    assert mail.get_content_type() == "multipart/mixed"
+    text = read_part(mail, "plain")
+    assert note in " ".join(text.split())
+    shown = re.findall(r"^  (?:- )?(vorname\S+)", text, re.MULTILINE)
+    assert len(shown) == 200
+    assert last.subject in shown
+    [_, *rows] = read_list(mail, separator)
+    assert sorted(row[0] for row in rows) == sorted(entry.subject for entry in entries)
+    assert "501" in mail["Subject"]
+    assert mail.defects == []
+
+
+def test_500_cases_are_all_shown_and_nothing_is_attached() -> None:
+    mail = compose(make_notice(*make_crowd(500, Reason.EXPIRED)))
+    assert mail.get_content_type() == "multipart/alternative"
+    assert read_part(mail, "plain").count("\n  - vorname") == 500
+
+
+def test_the_recipients_of_a_domain_that_the_mail_leaves_out_are_attached() -> None:
+    strikes = [make_strike(f"{n:03}@kunde.example") for n in range(201)]
+    mail = compose(make_notice(make_case(Reason.DKIM, *strikes)))
+    assert "Alle Empfänger stehen in der angehängten Liste nicht-zugestellt.csv." in " ".join(
+        read_part(mail, "plain").split()
+    )
+    [_, *rows] = read_list(mail, ";")
+    assert [row[0] for row in rows] == [strike.recipient for strike in strikes]
+
+
+def test_ten_thousand_cases_are_one_mail_of_less_than_2_mib() -> None:
+    entries = make_crowd(10_000, Reason.USER_UNKNOWN, Reason.MAILBOX_FULL)
+    raw = COMPOSER.compose(make_notice(*entries)).as_bytes()
+    assert len(raw) < 2 * 2**20
+    mail = message_from_bytes(raw, policy=policy.default)
+    assert isinstance(mail, EmailMessage)
+    assert "An 10.000 Empfänger nicht zugestellt" in mail["Subject"]
+    assert len(read_list(mail, ";")) == 10_001
+
+
+def test_a_list_says_everything_of_each_failure() -> None:
+    typo = make_case(Reason.DOMAIN_UNKNOWN, LINDENHOF, suggestion="max.huber@gmail.com")
+    notice = make_notice(typo, *make_crowd(500, Reason.EXPIRED))
+    rows = read_list(compose(notice), ";")
+    assert rows[:2] == [
+        [
+            *("Adresse", "Grund", "Hinweis", "Vielleicht gemeint", "Protokoll"),
+            "Verschickt oder gescheitert",
+        ],
+        [
+            "max.huber@gmial.com",
+            "Die Domain gmial.com gibt es nicht",
+            "Hinweis 1 von 3",
+            "max.huber@gmail.com",
+            "Neubau Lindenhof – Baubesprechung Nr. 14 (BV-2026-014)",
+            "2026-11-20 14:03",
+        ],
+    ]
+
+
+@pytest.mark.parametrize("sign", ["=", "+", "-", "@", "\t=", "\r+", "\u200b@"])
+def test_no_cell_of_a_list_is_a_formula(sign: str) -> None:
+    evil = make_strike(
+        f'{sign}HYPERLINK("https://evil.example")@kunde.example', title=f"{sign}1+1"
+    )
+    crowd = make_crowd(500, Reason.EXPIRED)
+    rows = read_list(compose(make_notice(make_case(Reason.USER_UNKNOWN, evil), *crowd)), ";")
+    [row] = [row for row in rows if "HYPERLINK" in row[0]]
+    assert row[0].startswith("'")
+    assert row[4].startswith("'")
+    assert not [cell for row in rows for cell in row if cell.startswith(("=", "+", "-", "@"))]
+
+
+def test_a_subject_line_is_shown_only_where_the_site_says_so() -> None:
+    strike = make_strike("a@kunde.example", title="Kündigung Huber", title_from_subject=True)
+    composer = make_composer(SETTINGS.model_copy(update={"quote_subject": False}))
+    for notice in (
+        make_notice(make_case(Reason.MOVED, strike)),
+        make_notice(*(replace(e, strikes=(strike,)) for e in make_crowd(501, Reason.MOVED))),
+    ):
+        raw = composer.compose(notice).as_bytes()
+        mail = message_from_bytes(raw, policy=policy.default)
+        assert isinstance(mail, EmailMessage)
+        assert "Kündigung" not in mail["Subject"]
+        for part in mail.walk():
+            if not part.is_multipart():
+                assert "Kündigung" not in part.get_content()
+        assert "Betreff: BV-2026-014" in read_part(mail, "plain")
+    bare = replace(strike, reference=None)
+    mail = composer.compose(make_notice(make_case(Reason.MOVED, bare)))
+    assert "Betreff: ohne Betreff" in read_part(mail, "plain")
+    registered = replace(strike, title_from_subject=False)
+    mail = composer.compose(make_notice(make_case(Reason.MOVED, registered)))
+    assert "Kündigung Huber" in read_part(mail, "plain")
+
+
+def test_a_configured_language_without_catalogue_is_named() -> None:
+    with pytest.raises(ConfigError, match=r"notices\.language: 'fr' .* there is de, en"):
+        make_composer(SETTINGS.model_copy(update={"language": "fr"}))

@@ -3,9 +3,17 @@ from datetime import timedelta
 
 import pytest
 
-from bounced.ledger.records import Entry
+from bounced.ledger.records import ClaimedNotice, Entry
 from bounced.model import Reason
-from bounced.notifier.view import CaseView, NoticeView, ProtocolView, build_view
+from bounced.notifier.telling import build_view
+from bounced.notifier.view import (
+    BatchView,
+    CaseView,
+    LinkView,
+    NoticeView,
+    ProtocolView,
+    ReplyView,
+)
 from bounced.words.catalogue import load_words
 from tests.notifier.building_site import (
     LINDENHOF,
@@ -22,18 +30,22 @@ TITLE = "Neubau Lindenhof – Baubesprechung Nr. 14 (BV-2026-014)"
 
 
 def view(*entries: Entry) -> NoticeView:
-    return build_view(make_notice(*entries), WORDS, SETTINGS)
+    return build_view(make_notice(*entries), WORDS, SETTINGS, None)
+
+
+def list_batches(shown: NoticeView) -> list[BatchView]:
+    return [
+        batch for section in shown.sections for group in section.groups for batch in group.batches
+    ]
 
 
 def list_cases(shown: NoticeView) -> list[CaseView]:
-    return [case for section in shown.sections for group in section.groups for case in group.cases]
+    return [case for batch in list_batches(shown) for case in batch.cases]
 
 
 def test_a_case_says_everything_that_is_known_of_it() -> None:
-    [case] = list_cases(view(*SINGLE))
-    assert case == CaseView(
-        subject="max.huber@gmial.com",
-        number="notice 2 of 3",
+    [batch] = list_batches(view(*SINGLE))
+    assert batch == BatchView(
         protocols=(
             ProtocolView(
                 title=TITLE,
@@ -44,9 +56,20 @@ def test_a_case_says_everything_that_is_known_of_it() -> None:
             ),
         ),
         more_protocols=None,
-        total="Not delivered so far: 2 documents",
-        reply_label="The exact words of the mail server mx1.relay.example",
-        reply="550 5.1.2 <max.huber@gmial.com>: Recipient address rejected: Domain not found",
+        cases=(
+            CaseView(
+                subject="max.huber@gmial.com",
+                number="notice 2 of 3",
+                suggestion=None,
+                link=None,
+                total="Not delivered so far: 2 documents",
+                reply=ReplyView(
+                    "The exact words of the mail server mx1.relay.example",
+                    "550 5.1.2 <max.huber@gmial.com>: Recipient address rejected: "
+                    "Domain not found",
+                ),
+            ),
+        ),
     )
 
 
@@ -54,16 +77,15 @@ def test_a_case_of_which_little_is_known_says_that() -> None:
     strike = replace(
         make_strike("a@kunde.example", remote_mta=None),
         title=" \n",
-        reference=None,
         url="ftp://x",
         sent_at=None,
     )
-    [case] = list_cases(view(make_case(Reason.UNKNOWN, strike)))
-    assert case.reply is None
-    assert case.total is None
-    assert case.protocols == (
+    [batch] = list_batches(view(make_case(Reason.UNKNOWN, strike)))
+    assert batch.cases[0].reply is None
+    assert batch.cases[0].total is None
+    assert batch.protocols == (
         ProtocolView(
-            title="no subject",
+            title="BV-2026-014",
             url=None,
             when="Failed: Friday, 20 November 2026, 14:05",
             recipients=(),
@@ -87,6 +109,8 @@ def test_a_domain_counts_emails_because_one_document_goes_to_many() -> None:
         ("Abnahme 2014", "14", "Abnahme 2014 (14)"),
         ("Abnahme (Rohbau", "(Rohbau", "Abnahme (Rohbau"),
         ("Abnahme", "", "Abnahme"),
+        ("", "2026-14", "2026-14"),
+        ("", None, "no subject"),
         ("Abnahme", None, "Abnahme"),
     ],
 )
@@ -94,8 +118,8 @@ def test_the_reference_stands_beside_a_title_that_lacks_it(
     title: str, reference: str | None, shown: str
 ) -> None:
     strike = make_strike("a@kunde.example", title=title, reference=reference)
-    [case] = list_cases(view(make_case(Reason.USER_UNKNOWN, strike)))
-    assert [protocol.title for protocol in case.protocols] == [shown]
+    [batch] = list_batches(view(make_case(Reason.USER_UNKNOWN, strike)))
+    assert [protocol.title for protocol in batch.protocols] == [shown]
 
 
 def test_cases_stand_by_category_then_reason_then_address() -> None:
@@ -108,7 +132,7 @@ def test_cases_stand_by_category_then_reason_then_address() -> None:
         make_case(Reason.USER_UNKNOWN, make_strike("f@kunde.example", forwarded=True)),
     )
     outline = [
-        (section.heading, [(group.heading, len(group.cases)) for group in section.groups])
+        (section.heading, [(group.heading, len(group.batches)) for group in section.groups])
         for section in shown.sections
     ]
     assert outline == [
@@ -142,7 +166,7 @@ def test_a_protocol_that_all_cases_share_is_told_once() -> None:
     assert shown.intro == "2 recipients did not receive this document:"
     assert shown.common is not None
     assert shown.common.title == TITLE
-    address, domain = list_cases(shown)
+    address, domain = list_batches(shown)
     assert address.protocols == ()
     assert domain.protocols[0].recipients == ("b@kunde.example",)
 
@@ -157,7 +181,7 @@ def test_protocols_of_the_same_title_on_two_days_are_two() -> None:
     )
     assert shown.common is None
     assert shown.subject == "Documents not delivered to 2 recipients"
-    assert [len(case.protocols) for case in list_cases(shown)] == [1, 1]
+    assert [len(batch.protocols) for batch in list_batches(shown)] == [1, 1]
 
 
 @pytest.mark.parametrize(
@@ -169,11 +193,11 @@ def test_ten_protocols_of_a_case_are_listed_newest_first(
 ) -> None:
     strikes = [make_strike("a@kunde.example", title=f"Nr. {count - n}") for n in range(count)]
     found = view(make_case(Reason.USER_UNKNOWN, *strikes))
-    [case] = list_cases(found)
-    assert [p.title for p in case.protocols] == [
+    [batch] = list_batches(found)
+    assert [p.title for p in batch.protocols] == [
         f"Nr. {count - n} (BV-2026-014)" for n in range(shown)
     ]
-    assert case.more_protocols == more
+    assert batch.more_protocols == more
     assert found.intro.startswith(f"{count} documents that you sent to a@kunde.example")
 
 
@@ -186,8 +210,8 @@ def test_a_domain_names_everyone_who_did_not_get_the_protocol(
 ) -> None:
     strikes = [make_strike(f"{n:03}@kunde.example") for n in range(count)]
     found = view(make_case(Reason.DKIM, *strikes, strikes[0]))
-    [case] = list_cases(found)
-    [protocol] = case.protocols
+    [batch] = list_batches(found)
+    [protocol] = batch.protocols
     assert protocol.recipients == tuple(f"{n:03}@kunde.example" for n in range(min(count, 200)))
     assert protocol.more_recipients == more
     assert found.intro.startswith(f"{count} recipients did not receive")
@@ -199,7 +223,7 @@ def test_the_servers_words_are_cut_shorter_in_a_digest(cases: int, limit: int) -
         make_case(Reason.USER_UNKNOWN, make_strike(f"{n}@kunde.example", "x" * 4000))
         for n in range(cases)
     ]
-    assert {len(case.reply or "") for case in list_cases(view(*entries))} == {limit}
+    assert {len(case.reply.words) for case in list_cases(view(*entries)) if case.reply} == {limit}
 
 
 def make_one(reason: Reason, number: int) -> Entry:
@@ -253,3 +277,97 @@ def test_the_title_is_cut_to_a_subject_line() -> None:
     ]
     shown = view(*(make_case(Reason.USER_UNKNOWN, strike) for strike in strikes))
     assert len(shown.subject) <= len("Not delivered to 2 recipients: ") + 60
+
+
+def make_crowd(count: int, reply: str = "550 5.1.1 <{address}>: unknown") -> list[Entry]:
+    """Return so many cases of one reason, one after the other of two protocols."""
+    return [
+        make_case(
+            Reason.USER_UNKNOWN,
+            make_strike(
+                f"{n:02}@kunde.example",
+                reply.format(address=f"{n:02}@kunde.example", n=n),
+                title=("Abnahme", "Begehung")[n % 2],
+            ),
+        )
+        for n in range(count)
+    ]
+
+
+@pytest.mark.parametrize(("count", "compact"), [(7, False), (8, True)])
+def test_from_eight_cases_of_one_reason_on_each_is_a_line(count: int, *, compact: bool) -> None:
+    [section] = view(*make_crowd(count)).sections
+    [group] = section.groups
+    assert group.compact is compact
+    assert len(group.batches) == (2 if compact else count)
+
+
+def test_many_cases_stand_below_the_protocol_that_they_share() -> None:
+    batches = list_batches(view(*make_crowd(20)))
+    assert [
+        (protocol.title, len(batch.cases)) for batch in batches for protocol in batch.protocols
+    ] == [("Abnahme (BV-2026-014)", 10), ("Begehung (BV-2026-014)", 10)]
+
+
+def list_replies(shown: NoticeView) -> list[ReplyView]:
+    return [
+        reply for section in shown.sections for group in section.groups for reply in group.replies
+    ]
+
+
+def test_equal_words_of_the_servers_are_told_once_for_many_addresses() -> None:
+    odd = make_case(Reason.USER_UNKNOWN, make_strike("odd@kunde.example", "550 go away"))
+    shown = view(*make_crowd(20), odd)
+    assert list_replies(shown) == [
+        ReplyView("The exact words, the same at 20 addresses", "550 5.1.1 <…>: unknown")
+    ]
+    assert [(case.subject, case.reply) for case in list_cases(shown) if case.reply] == [
+        (
+            "odd@kunde.example",
+            ReplyView("The exact words of the mail server mx.kunde.example", "550 go away"),
+        )
+    ]
+
+
+def test_words_that_differ_in_a_queue_id_only_are_equal() -> None:
+    shown = view(*make_crowd(8, "550 5.1.1 unknown, id 4fZk2x{n:05}Qz9 on mx{n}.kunde.example"))
+    assert [reply.words for reply in list_replies(shown)] == ["550 5.1.1 unknown, id … on …"]
+
+
+@pytest.mark.parametrize(("count", "lines"), [(9, 0), (10, 2)])
+def test_from_ten_cases_on_an_overview_counts_their_reasons(count: int, lines: int) -> None:
+    full = make_case(Reason.MAILBOX_FULL, make_strike("full@kunde.example"))
+    shown = view(full, *make_crowd(count - 1))
+    assert shown.overview == ("9 addresses do not exist", "one mailbox is full")[:lines]
+
+
+def test_cases_of_one_reason_need_no_overview() -> None:
+    assert view(*make_crowd(40)).overview == ()
+
+
+def test_the_overview_counts_what_the_mail_does_not_show() -> None:
+    full = make_case(Reason.MAILBOX_FULL, make_strike("full@kunde.example"))
+    shown = view(full, *make_crowd(1200))
+    assert shown.overview == ("1,200 addresses do not exist", "one mailbox is full")
+
+
+def link(notice: ClaimedNotice, entry: Entry | None) -> str:
+    return f"{notice.notice} {entry.subject if entry else None}"
+
+
+@pytest.mark.parametrize(
+    ("reason", "label"),
+    [
+        (Reason.MOVED, "Correct or confirm the address"),
+        (Reason.CONTENT, "Confirm or change the address"),
+        (Reason.SPF, "Report that it has been put right"),
+    ],
+)
+def test_a_link_says_what_its_page_offers(reason: Reason, label: str) -> None:
+    notice = make_notice(make_case(reason, make_strike("a@kunde.example")))
+    shown = build_view(notice, WORDS, SETTINGS, link)
+    [entry] = notice.entries
+    [case] = list_cases(shown)
+    assert case.link == LinkView(label, f"{notice.notice} {entry.subject}", "")
+    assert shown.settings == LinkView("Stop receiving these notices", f"{notice.notice} None", "")
+    assert shown.marked == ()

@@ -4,14 +4,16 @@ from typing import NoReturn
 import pytest
 from jinja2 import Environment, FileSystemLoader
 
+from bounced import words as words_package
+from bounced.config import NoticeSettings
 from bounced.model import ConfigError
 from bounced.notifier.compose import Composer
 from bounced.notifier.render import HTML, TEXT, underline, wrap
 from tests.notifier.building_site import SETTINGS, SINGLE, make_composer, make_notice
 
 
-def make_site(directory: Path) -> Composer:
-    return Composer(directory, SETTINGS, fallback_sender="bounced@bounce.example.com")
+def make_site(directory: Path, settings: NoticeSettings = SETTINGS) -> Composer:
+    return Composer(directory, settings, fallback_sender="bounced@bounce.example.com")
 
 
 def test_our_own_templates_pass_their_check() -> None:
@@ -36,6 +38,39 @@ def test_a_sites_page_is_escaped_as_ours_is(tmp_path: Path) -> None:
     (tmp_path / HTML).write_text("<p>{{ '<b>' }}</p>")
     mail = make_site(tmp_path).compose(make_notice(*SINGLE))
     assert list(mail.iter_parts())[1].get_content() == "<p>&lt;b&gt;</p>\n"
+
+
+def test_a_further_language_is_one_file_and_serves_its_authors(tmp_path: Path) -> None:
+    words = (Path(words_package.__file__).parent / "en.po").read_text(encoding="utf-8")
+    (tmp_path / "nl.po").write_text(words.replace('"Hello,"', '"Goedendag,"'), encoding="utf-8")
+    composer = make_site(tmp_path)
+    composer.check()
+    assert sorted(composer.words) == ["de", "en", "nl"]
+    mail = composer.compose(make_notice(*SINGLE, language="nl-BE"))
+    text, _ = (part.get_content() for part in mail.iter_parts())
+    assert mail["Content-Language"] == "nl"
+    assert text.startswith("Goedendag,\n")
+    default = SETTINGS.model_copy(update={"language": "nl"})
+    assert (
+        make_site(tmp_path, default).compose(make_notice(*SINGLE, language="fr"))[
+            "Content-Language"
+        ]
+        == "nl"
+    )
+
+
+def test_a_mistake_in_what_only_links_meet_is_found_without_a_public_url(tmp_path: Path) -> None:
+    (tmp_path / TEXT).write_text("{% if notice.settings %}\n{{ oops }}{% endif %}")
+    with pytest.raises(ConfigError, match=r"line 2: UndefinedError: 'oops' is undefined"):
+        make_site(tmp_path).check()
+
+
+def test_a_mistake_in_what_only_a_large_notice_meets_is_found(tmp_path: Path) -> None:
+    (tmp_path / TEXT).write_text(
+        "{% if notice.list_note and notice.marked %}{{ oops }}{% endif %}"
+    )
+    with pytest.raises(ConfigError, match=r"line 1: UndefinedError: 'oops' is undefined"):
+        make_site(tmp_path).check()
 
 
 @pytest.mark.parametrize("name", [TEXT, HTML])

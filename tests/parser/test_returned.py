@@ -102,6 +102,23 @@ def test_header_names_are_configured() -> None:
     assert returned == ReturnedMessage(from_address="a@b.de", reference="ü")
 
 
+@pytest.mark.parametrize(
+    ("header", "language"),
+    [
+        ("X-Lang: nl\nContent-Language: de\n", "nl"),
+        ("Content-Language: de-AT, en\n", "de-AT, en"),
+        ("X-Lang: \nContent-Language: de\n", "de"),
+        ("", None),
+    ],
+)
+def test_the_configured_language_header_goes_before_content_language(
+    header: str, language: str | None
+) -> None:
+    raw = multipart(part("message/rfc822", f"From: a@b.de\n{header}"))
+    returned = read_report(raw, HeaderNames(language="X-Lang")).returned
+    assert returned == ReturnedMessage(from_address="a@b.de", language=language)
+
+
 def test_a_null_return_path_is_told_from_none() -> None:
     returned = read_report(multipart(part("message/rfc822", "Return-Path: <>\n"))).returned
     assert returned == ReturnedMessage(return_path="")

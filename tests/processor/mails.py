@@ -46,3 +46,23 @@ NAMES_NOBODY = (
     b"Your message could not be delivered.\r\n"
 )
 SPAM = b"From: win@spam.example\r\nSubject: You have won\r\n\r\nClick here.\r\n"
+
+
+def _make_receipt(disposition: bytes, subject: bytes) -> bytes:
+    """Return a disposition notification (RFC 8098)."""
+    return (
+        b"From: Anna <anna@bau.example>\r\nTo: bounces@bounce.example.com\r\nSubject: " + subject
+        + b"\r\nMIME-Version: 1.0\r\nContent-Type: multipart/report; boundary=b;"
+        b" report-type=disposition-notification\r\n\r\n"
+        b"--b\r\nContent-Type: text/plain\r\n\r\nDies ist eine Bestaetigung.\r\n"
+        b"--b\r\nContent-Type: message/disposition-notification\r\n\r\n"
+        b"Reporting-UA: pc.bau.example; Mail\r\nFinal-Recipient: rfc822; anna@bau.example\r\n"
+        b"Original-Message-ID: <n@bounce.example.com>\r\nDisposition: " + disposition
+        + b"\r\n--b--\r\n"
+    )  # fmt: skip
+
+
+DISPLAYED = _make_receipt(b"manual-action/MDN-sent-manually; displayed", b"Gelesen: Protokolle")
+NOT_READ = _make_receipt(
+    b"automatic-action/MDN-sent-automatically; deleted", b"Nicht gelesen: Protokolle"
+)

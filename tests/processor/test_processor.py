@@ -29,7 +29,9 @@ from tests.logcheck import Line, find_events
 from tests.processor import deadly
 from tests.processor.mails import (
     AUTHOR,
+    DISPLAYED,
     NAMES_NOBODY,
+    NOT_READ,
     NOW,
     RECIPIENT,
     SPAM,
@@ -152,7 +154,7 @@ async def test_a_failure_of_somebody_whom_the_send_does_not_name_is_ignored(
     assert [line["why"] for line in find_events(log, "strike_ignored")] == ["not-addressed"]
 
 
-async def test_the_bounce_of_a_notice_is_an_event_and_never_a_strike(
+async def test_the_bounce_of_an_unknown_notice_is_an_event_and_never_a_strike(
     bench: Bench, log: list[Line]
 ) -> None:
     notice = "fedcba9876543210"
@@ -160,8 +162,79 @@ async def test_the_bounce_of_a_notice_is_an_event_and_never_a_strike(
     await bench.processor.process_waiting()
     assert bench.list_cases() == []
     (line,) = find_events(log, "notice_bounced")
-    assert (line["notice"], line["author"]) == (notice, RECIPIENT)
-    assert find_events(log, "origin_unresolved") == []
+    assert (line["notice"], line["author"], line["recipient"]) == (notice, None, RECIPIENT)
+    assert find_events(log, "origin_unresolved") + find_events(log, "author_silenced") == []
+
+
+async def send_notice(bench: Bench) -> str:
+    """Make an author a digest; return its id, which stands in its return path."""
+    bench.store(make_bounce())
+    await bench.processor.process_waiting()
+    (row,) = bench.ledger.read(queries.list_notices)
+    return str(row["notice"])
+
+
+async def test_the_bounce_of_a_notice_makes_its_author_unreachable_and_ops_are_told(
+    bench: Bench, log: list[Line]
+) -> None:
+    notice = await send_notice(bench)
+    log.clear()
+    forwarded = make_bounce(2, recipient="anna@elsewhere.example")
+    for _ in range(2):
+        bench.store(forwarded, door="token", token_type=TokenType.NOTICE, token_id=notice)
+        await bench.processor.process_waiting()
+    assert [line["event"] for line in log] == [
+        *("report_parsed", "failure_classified", "notice_bounced", "author_silenced"),
+        *("report_parsed", "failure_classified", "notice_bounced"),
+    ]
+    told, silenced = log[2:4]
+    assert (told["notice"], told["author"], told["recipient"], told["category"]) == (
+        notice,
+        AUTHOR,
+        "anna@elsewhere.example",
+        "bad-address",
+    )
+    assert silenced == {
+        "event": "author_silenced",
+        "author": AUTHOR,
+        "why": "unreachable",
+        "notice": notice,
+    }
+    assert [case["strikes"] for case in bench.list_cases()] == [1]
+
+
+@pytest.mark.parametrize(
+    "raw",
+    [
+        pytest.param(VACATION, id="vacation"),
+        pytest.param(VACATION.replace(b"Auto-Submitted: auto-replied", b"X-Autoreply: yes"), id="old"),
+        pytest.param(VACATION.replace(b"Auto-Submitted: auto-replied\r\n", b""), id="by subject"),
+        pytest.param(
+            VACATION.replace(b"Bis Montag.", b"Ich habe die Firma verlassen, diese Adresse gibt es nicht mehr."),
+            id="has left",
+        ),
+        pytest.param(NOT_READ, id="not read"),
+        pytest.param(DISPLAYED, id="displayed"),
+        pytest.param(make_delay(), id="delay"),
+        pytest.param(SPAM, id="ordinary mail"),
+    ],
+)  # fmt: skip
+async def test_what_answers_a_notice_by_itself_causes_nothing(
+    bench: Bench, log: list[Line], raw: bytes
+) -> None:
+    notice = await send_notice(bench)
+    before = [dump(bench, name) for name in ("cases", "strikes", "notices", "authors", "events")]
+    log.clear()
+    bench.store(raw, door="token", token_type=TokenType.NOTICE, token_id=notice, mail_from="")
+    await bench.processor.process_waiting()
+    after = [dump(bench, name) for name in ("cases", "strikes", "notices", "authors", "events")]
+    assert after == before
+    assert {line["event"] for line in log} <= {"report_parsed", "report_unrecognized"}
+
+
+def dump(bench: Bench, table: str) -> list[tuple[Any, ...]]:
+    query = select(schema.metadata.tables[table])
+    return bench.ledger.read(lambda c: [tuple(row) for row in c.execute(query)])
 
 
 @pytest.mark.parametrize(

@@ -16,7 +16,7 @@ import structlog
 from sqlalchemy.exc import OperationalError
 
 from bounced.config import RetentionSettings
-from bounced.ledger import outbox, quarantine, reports
+from bounced.ledger import outbox, quarantine, reports, webhooks
 from bounced.ledger.engine import Ledger
 from bounced.ledger.outbox import NewEvent
 from bounced.ledger.quarantine import ROW_BYTES
@@ -221,6 +221,17 @@ async def test_the_disk_of_a_server_is_not_ours_to_look_at(postgres_url: str) ->
     assert house.asked == []
     house.writer.stop()
     ledger.close()
+
+
+async def test_old_webhooks_go_once_they_are_settled(house: House) -> None:
+    happened = NewEvent(Event.AUTHOR_ACTED, {})
+    for name in ("settled", "waiting"):
+        house.ledger.write(lambda c, n=name: webhooks.queue(c, happened, START, lambda: n))  # type: ignore[misc] # a lambda has no annotations
+    house.ledger.write(lambda c: webhooks.settle_sent(c, "settled", "HTTP 204", START))
+    assert await house.look(days=91) == [
+        {"event": "retention_purged", "what": "webhooks", "count": 1, "why": "age"}
+    ]
+    assert [row["webhook"] for row in house.ledger.read(webhooks.list_webhooks)] == ["waiting"]
 
 
 async def test_old_events_go(house: House) -> None:

@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from zoneinfo import ZoneInfo
 
 import httpx2
 import pytest
@@ -20,11 +21,22 @@ from bounced.origin.token import Key, KeyRing
 from bounced.web.api import Api
 from bounced.web.app import make_app
 from bounced.web.metrics import EventCounter
+from bounced.web.pages.settings import PageSettings
 from bounced.web.tokens import TokenFile
+from bounced.words.catalogue import load_words
 
 TOKEN = "shop-token-0123456789"
 BEARER = {"Authorization": f"Bearer {TOKEN}"}
 NOON = datetime(2026, 11, 22, 12, tzinfo=UTC)
+PAGES = PageSettings(
+    words=load_words(None),
+    language="de",
+    zone=ZoneInfo("Europe/Berlin"),
+    ttl_days=60,
+    application="Bautagebuch",
+    quote_subject=True,
+    webhook=True,
+)
 
 
 @dataclass
@@ -39,6 +51,7 @@ class House:
     ids: itertools.count[int] = field(default_factory=lambda: itertools.count(1))
     body_timeout: timedelta = timedelta(seconds=5)
     events: EventCounter = field(default_factory=EventCounter)
+    pages: PageSettings | None = PAGES
     ring: KeyRing = field(default_factory=lambda: KeyRing((Key("a", bytes(32), NOON.date()),)))
 
     def make_app(self) -> Starlette:
@@ -55,6 +68,7 @@ class House:
                 clock=lambda: self.now,
                 new_id=lambda: f"{next(self.ids):016x}",
                 body_timeout=self.body_timeout,
+                pages=lambda: self.pages,
             )
         )
 

@@ -16,7 +16,7 @@ from sqlalchemy.exc import OperationalError, ProgrammingError
 from starlette.requests import Request
 
 from bounced.web.body import MAX_BODY, MAX_FAULTS, MAX_MARKS, parse_body
-from bounced.web.guard import Guard
+from bounced.web.guard import Guard, RefusalLog
 from bounced.web.problem import Problem
 from bounced.web.schema import LookupRequest, SendsRequest
 from bounced.web.tokens import TokenFile
@@ -29,6 +29,7 @@ JSON = {"Content-Type": "application/json"}
 NO_TOKEN = "no bearer token: send Authorization: Bearer, and the token behind it, once"
 UNKNOWN_TOKEN = "this token is not known: send the token alone, without its name"
 NO_ADDRESS = "no mail address: write local@domain, no name, no brackets"
+LANGUAGE = "no language: write its code, such as 'de' or 'de-CH'"
 
 
 def problem(status: int, title: str, detail: str, *errors: dict[str, Any]) -> dict[str, Any]:
@@ -135,7 +136,7 @@ async def test_every_fault_of_a_list_is_named_at_once(sqlite_client: httpx2.Asyn
     bad = [
         good | {"author": "nobody", "recipients": ["c@d.example", "x"]},
         good,
-        good | {"url": "javascript:alert(1)", "title": "a\nb", "language": "fr"},
+        good | {"url": "javascript:alert(1)", "title": "a\nb", "language": "French"},
     ]
     answer = await sqlite_client.post("/v1/sends", json={"sends": bad})
     assert answer.json() == problem(
@@ -150,7 +151,7 @@ async def test_every_fault_of_a_list_is_named_at_once(sqlite_client: httpx2.Asyn
             "detail": "one line of text, without control characters",
         },
         {"index": 2, "field": "url", "detail": "no web address: write https://..."},
-        {"index": 2, "field": "language", "detail": "must be 'de' or 'en'"},
+        {"index": 2, "field": "language", "detail": LANGUAGE},
     )
 
 
@@ -387,7 +388,7 @@ async def test_an_error_of_ours_in_the_database_is_a_bug_not_a_pause(
 
 async def test_the_guard_remembers_a_thousand_clients_at_most(log: list[Line]) -> None:
     tokens = TokenFile.__new__(TokenFile)  # never asked: nobody shows a token
-    guard = Guard(lambda: tokens, lambda: NOON)
+    guard = Guard(lambda: tokens, RefusalLog(lambda: NOON))
     clients = [f"2001:db8::{number:x}" for number in range(1001)]
     for client in (*clients, clients[0], clients[1000]):
         scope = {"type": "http", "headers": [], "client": (client, 1)}

@@ -63,6 +63,15 @@ async def test_a_send_is_registered_and_gets_a_signed_return_path(
     )
 
 
+@pytest.mark.parametrize("language", ["fr", "nl-BE", "gsw"])
+async def test_a_language_that_is_not_spoken_here_is_kept(
+    house: House, client: httpx2.AsyncClient, language: str
+) -> None:
+    answer = await client.post("/v1/sends", json={"sends": [SECOND | {"language": language}]})
+    (send,) = (each["send"] for each in answer.json()["sends"])
+    assert house.ledger.read(lambda c: sends.find(c, [send]))[send].language == language
+
+
 async def test_the_same_key_and_body_get_the_same_answer_later_too(
     house: House, client: httpx2.AsyncClient
 ) -> None:

@@ -25,7 +25,31 @@ def upgrade() -> None:
     for name in ("suggestion", "closed_why", "corrected_to"):
         op.add_column("cases", sa.Column(name, sa.Text(), nullable=True))
     op.add_column("cases", sa.Column("advised_at", sa.DateTime(timezone=True), nullable=True))
+    is_unadvised = sa.text(
+        "due_at IS NOT NULL AND category = 'bad-address' "
+        "AND (advised_at IS NULL OR advised_at < last_strike_at)"
+    )
+    op.create_index(
+        "ix_cases_unadvised",
+        "cases",
+        ["due_at"],
+        unique=False,
+        sqlite_where=is_unadvised,
+        postgresql_where=is_unadvised,
+    )
+    op.create_index(
+        "ix_reports_token_id",
+        "reports",
+        ["token_id"],
+        unique=False,
+        sqlite_where=sa.text("token_id IS NOT NULL"),
+        postgresql_where=sa.text("token_id IS NOT NULL"),
+    )
     op.add_column("notices", sa.Column("why", sa.Text(), nullable=True))
+    op.execute("UPDATE notices SET why = 'mode' WHERE state = 'held'")
+    op.create_index(
+        "ix_notices_author_settled_at", "notices", ["author", "settled_at"], unique=False
+    )
     op.add_column("slots", sa.Column("suggestion", sa.Text(), nullable=True))
     op.create_table(
         "authors",

@@ -1,0 +1,146 @@
+"""Which address an author may have meant by the one that failed: a question, not a statement.
+
+Slips of the pen first, then the domain, then the local part. Precision before recall: where two
+answers are possible, none is given.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from enum import StrEnum
+
+from bounced.advisor.neighbours import find_domain, find_local_part, has_rival, readable
+from bounced.advisor.providers import Providers
+from bounced.advisor.slips import MAX_CHARS, mend, unwrap
+from bounced.model import Reason, domain_key, recipient_key, split_address
+
+_DOUBTING = frozenset({Reason.USER_UNKNOWN, Reason.DOMAIN_UNKNOWN, Reason.NOT_ACCEPTING})
+"""A mailbox that moved or was disabled was there: its address had no typing error."""
+
+_MAX_ADDRESS_CHARS = 254
+_MAX_LOCAL_CHARS = 64
+_MAX_DOMAIN_CHARS = 253
+_ATOM = r"[A-Za-z0-9!#$%&'*+/=?^_`{|}~-]+"
+_DOT_STRING = re.compile(rf"{_ATOM}(?:\.{_ATOM})*")
+"""RFC 5321 §4.1.2; a quoted local part is left as it is."""
+_NAME = r"[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?"
+_HOST_NAME = re.compile(rf"{_NAME}(?:\.{_NAME})+")
+"""RFC 1123 §2.1, of two labels at least."""
+_UNSENDABLE = re.compile(r"[<>\s\u00ad\u200b-\u200f\u2060\ufeff]|\.$")
+
+
+@dataclass(frozen=True, slots=True)
+class Known:
+    """What is known to work."""
+
+    author_domains: frozenset[str]
+    """Domains that this author reached, in their comparison form (`model.domain_key`)."""
+    site_domains: frozenset[str]
+    """Domains that this installation reached."""
+    author_addresses: frozenset[str]
+    """Addresses that work for this author (`model.recipient_key`), at whatever domain."""
+
+
+class Basis(StrEnum):
+    """What a suggestion stands on."""
+
+    SLIP = "slip"
+    DOMAIN = "domain"
+    LOCAL_PART = "local-part"
+
+
+@dataclass(frozen=True, slots=True)
+class Suggestion:
+    """The address that may have been meant."""
+
+    address: str
+    """As its owner writes it: umlauts of the domain shown, the local part as it was typed."""
+    basis: Basis
+    needs_dns: bool
+    """The domain changed: to be confirmed by DNS where that is asked, both ways.
+
+    The typed one must have no mail service, the suggested one must have one.
+    """
+    holds_without_dns: bool
+    """It may be told where DNS is not asked.
+
+    Otherwise a server of the typed domain refused, and only the author's own mail speaks for the
+    other one: both may be real.
+    """
+
+
+def suggest(address: str, reason: Reason, known: Known, providers: Providers) -> Suggestion | None:
+    """Return what may have been meant by an address that failed for this reason; total.
+
+    Never an address that works as typed, never another large mail service than the one typed.
+    """
+    if reason not in _DOUBTING or len(address) > MAX_CHARS or _is_working(address, known):
+        return None
+    allowed = known.author_domains | known.site_domains | providers.asked
+    mended = mend(address, providers, allowed)
+    if mended is None:
+        return None
+    found, basis = _find(mended, reason, known, allowed, providers)
+    if _is_same(found, address) or not _is_address(found, address, providers):
+        return None
+    typed, meant = (domain_key(split_address(text)[1]) for text in (address, found))
+    if has_rival(split_address(unwrap(address))[1].lower(), meant, allowed, providers):
+        return None
+    return Suggestion(
+        address=found,
+        basis=basis,
+        needs_dns=typed != meant,
+        holds_without_dns=(
+            basis is not Basis.DOMAIN
+            or reason is not Reason.USER_UNKNOWN
+            or meant in providers.asked
+            or not providers.can_exist(typed)
+        ),
+    )
+
+
+def _is_working(address: str, known: Known) -> bool:
+    return recipient_key(address) in known.author_addresses
+
+
+def _find(
+    mended: str, reason: Reason, known: Known, allowed: frozenset[str], providers: Providers
+) -> tuple[str, Basis]:
+    local, domain = split_address(mended)
+    typed = domain_key(domain)
+    if typed not in allowed and not providers.is_right(typed):
+        right = find_domain(typed, allowed, providers)
+        return (f"{local}@{readable(right)}", Basis.DOMAIN) if right else (mended, Basis.SLIP)
+    if reason is Reason.USER_UNKNOWN:
+        pairs = map(split_address, known.author_addresses)
+        working = frozenset(name for name, where in pairs if where == typed)
+        meant = find_local_part(local.lower(), working)
+        if meant:
+            return f"{meant}@{domain}", Basis.LOCAL_PART
+    return mended, Basis.SLIP
+
+
+def _is_same(found: str, address: str) -> bool:
+    """Tell whether nothing changed that a mail server would see.
+
+    `recipient_key` is more lenient than SMTP: a dot at the end, a space, half a pair of brackets.
+    """
+    bare = address.strip()
+    if bare.startswith("<") and bare.endswith(">"):
+        bare = bare[1:-1]
+    return recipient_key(found) == recipient_key(bare) and not _UNSENDABLE.search(bare)
+
+
+def _is_address(found: str, address: str, providers: Providers) -> bool:
+    local, domain = split_address(found)
+    host = domain_key(domain)
+    same_host = host == domain_key(split_address(address)[1])
+    return (
+        len(found) <= _MAX_ADDRESS_CHARS
+        and len(local) <= _MAX_LOCAL_CHARS
+        and len(host) <= _MAX_DOMAIN_CHARS
+        and _DOT_STRING.fullmatch(local) is not None
+        and _HOST_NAME.fullmatch(host) is not None
+        and (same_host or providers.can_exist(host))
+    )

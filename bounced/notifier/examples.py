@@ -1,0 +1,124 @@
+"""Makes up notices as they come in real life, for a preview and the gallery; always the same."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+
+from bounced.ledger.records import ClaimedNotice, Entry, EntryStrike
+from bounced.model import REASONS, Reason
+
+DIGEST = "digest"
+"""The example that shows most."""
+
+_SENT_AT = datetime(2026, 11, 20, 13, 3, tzinfo=UTC)
+_TITLES = {
+    "de": ("Neubau Lindenhof – Baubesprechung Nr. 14", "Abnahme Rohbau", "Begehung Haus B"),
+    "en": ("Linden Court – Site meeting no. 14", "Shell acceptance", "Inspection of house B"),
+}
+_LOCALS = ("a.klein", "buero", "c.weber", "einkauf", "f.wagner", "info", "j.becker", "planung")
+_FIRMS = ("amt", "elektro", "geruest", "holzbau", "kunde", "maler", "sanitaer", "statik")
+_REPLIES = {
+    Reason.USER_UNKNOWN: "550 5.1.1 <{address}>: Recipient address rejected: User unknown",
+    Reason.DOMAIN_UNKNOWN: "550 5.1.2 <{address}>: Recipient address rejected: Domain not found",
+    Reason.MAILBOX_DISABLED: "550 5.2.1 The email account that you tried to reach is disabled",
+    Reason.CONTENT: "554 5.7.1 Message refused as spam",
+    Reason.DKIM: "550 5.7.20 No passing DKIM signature found for bergerbau.example",
+    Reason.MAILBOX_FULL: "452 4.2.2 <{address}>: The email account is over quota",
+    Reason.TOO_LARGE: "552 5.3.4 Message size exceeds fixed limit",
+    Reason.EXPIRED: "451 4.4.1 Connection timed out",
+}
+
+
+def list_examples(language: str) -> dict[str, ClaimedNotice]:
+    """Return notices by name; their titles are German or English, whatever the language."""
+    titles = _TITLES["de" if language == "de" else "en"]
+    typo = replace(
+        _make_case(Reason.DOMAIN_UNKNOWN, "max.huber@gmial.com", titles),
+        suggestion="max.huber@gmail.com",
+    )
+    examples = {
+        "single": [typo],
+        "last": [_make_case(Reason.USER_UNKNOWN, "p.mayer@kunde.example", titles, number=3)],
+        "sender": [_make_case(Reason.DKIM, "jan@statik.example", titles)],
+        "spam": [_make_case(Reason.CONTENT, "planung@amt.example", titles)],
+        DIGEST: _make_digest(typo, titles),
+        "forty": [_make_numbered(Reason.USER_UNKNOWN, nth, titles[:1]) for nth in range(40)],
+        "two-hundred": [
+            _make_numbered(reason, nth, titles[nth % len(titles) :])
+            for reason, numbers in (
+                (Reason.USER_UNKNOWN, range(120)),
+                (Reason.MAILBOX_FULL, range(120, 200)),
+            )
+            for nth in numbers
+        ],
+    }
+    return {name: _make_notice(entries, language) for name, entries in examples.items()}
+
+
+def _make_digest(typo: Entry, titles: tuple[str, ...]) -> list[Entry]:
+    return [
+        typo,
+        _make_case(Reason.USER_UNKNOWN, "p.mayer@kunde.example", titles[1:], number=3),
+        _make_case(Reason.MAILBOX_DISABLED, "c.weber@holzbau.example", titles, number=2),
+        _make_case(Reason.CONTENT, "planung@amt.example", titles),
+        _make_case(Reason.DKIM, "jan@statik.example", titles),
+        _make_case(Reason.MAILBOX_FULL, "info@maler.example", titles[1:]),
+        _make_case(Reason.TOO_LARGE, "einkauf@sanitaer.example", titles[2:], number=2),
+        _make_case(Reason.EXPIRED, "buero@elektro.example", titles, forwarded=True),
+    ]
+
+
+def _make_notice(entries: list[Entry], language: str) -> ClaimedNotice:
+    return ClaimedNotice(
+        notice="0123456789abcdef",
+        claim="example",
+        author="anna.berger@bergerbau.example",
+        message_id="0123456789abcdef.example@bounce.example.com",
+        claimed_at=_SENT_AT + timedelta(minutes=17),
+        attempts=1,
+        language=language,
+        entries=tuple(entries),
+    )
+
+
+def _make_numbered(reason: Reason, nth: int, titles: tuple[str, ...]) -> Entry:
+    """Return one of many cases, each of another address."""
+    local = f"{_LOCALS[nth % len(_LOCALS)]}{nth // len(_LOCALS) or ''}"
+    address = f"{local}@{_FIRMS[nth // 3 % len(_FIRMS)]}.example"
+    return _make_case(reason, address, titles[:1], number=nth % 7 // 3 + 1)
+
+
+def _make_case(
+    reason: Reason,
+    address: str,
+    titles: tuple[str, ...],
+    *,
+    number: int = 1,
+    forwarded: bool = False,
+) -> Entry:
+    """Return a case of the first title; a sender domain's has two recipients."""
+    category = next(category for category, reasons in REASONS.items() if reason in reasons)
+    is_domain = reason is Reason.DKIM
+    strike = EntryStrike(
+        recipient=address,
+        failed_at=_SENT_AT + timedelta(minutes=2),
+        title=titles[0],
+        sent_at=_SENT_AT,
+        reference="BV-2026-014",
+        url="https://protokolle.example/p/8f3a",
+        reply=_REPLIES[reason].format(address=address),
+        remote_mta=f"mx.{address.rpartition('@')[2]}",
+        forwarded=forwarded,
+    )
+    other = replace(strike, recipient="petra@kunde.example")
+    return Entry(
+        case=f"{reason.value} {address}",
+        subject="bergerbau.example" if is_domain else address,
+        category=category,
+        reason=reason,
+        number=number,
+        max_notices=3,
+        strikes=(strike, other) if is_domain else (strike,),
+        strikes_total=2 if is_domain else number,
+    )
