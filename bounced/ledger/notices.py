@@ -208,10 +208,11 @@ def start_data(connection: Connection, claims: Sequence[tuple[str, str]]) -> lis
         .where(tuple_(notices.c.notice, notices.c.claim).in_(claims))
         .where(notices.c.state == NoticeState.CLAIMED.value)
         .values(state=NoticeState.DATA_STARTED.value)
-        .returning(notices.c.notice)
+        .returning(notices.c.notice, notices.c.claim)
     )
-    found = set(started.scalars())
-    return [notice in found for notice, _ in claims]
+    # By its mark too: the same notice may be here twice, once by a claim that is lost.
+    found = {(row.notice, row.claim) for row in started}
+    return [claim in found for claim in claims]
 
 
 def defer(connection: Connection, notice: str, mark: str, next_at: datetime, detail: str) -> bool:
@@ -259,6 +260,7 @@ def settle(
     named = notices.c.notice.in_([ending.notice for ending in endings])
     lock_authors(connection, connection.execute(select(notices.c.author).where(named)).scalars())
     ended: list[Row[Any]] = []
+    ours_ended: list[bool] = []
     for ending in endings:
         open_still = or_(is_under_way, notices.c.state == NoticeState.OUTCOME_UNKNOWN.value)
         ours = and_(
@@ -267,12 +269,17 @@ def settle(
             open_still,
             notices.c.state != ending.state.value,
         )
-        ended += _end(connection, ours, ending.state, ending.detail, ending.at)
+        rows = _end(connection, ours, ending.state, ending.detail, ending.at)
+        ended += rows
+        ours_ended.append(bool(rows))
     settled = {
         each.notice: each
         for each in _settle_cases(connection, ended, settings=settings, new_id=new_id)
     }
-    return [settled.get(ending.notice) for ending in endings]
+    return [
+        settled[ending.notice] if is_ours else None
+        for ending, is_ours in zip(endings, ours_ended, strict=True)
+    ]
 
 
 def settle_lost(

@@ -91,7 +91,7 @@ def open_case(
             update(cases)
             .where(cases.c.case == case_id)
             .where(cases.c.state == CaseState.CLOSED.value)
-            .where(cases.c.closed_at <= used_at)
+            .where(cases.c.closed_at < used_at)
             .values(state=CaseState.OPEN.value)
         )
     return case_id

@@ -16,8 +16,9 @@ KINDS = (STATEMENT, AWAIT, WRITE, INSTANT)
 
 AUTHORS, RECIPIENTS = 3, 3
 VERDICTS = ("bad-address", "mailbox-full", "system", "auth-failure", "spam-rejection")
-POINTS = {STATEMENT: 480, AWAIT: 300, WRITE: 72}
+POINTS = {STATEMENT: 470, AWAIT: 285, WRITE: 72}
 """At most so many points of each kind the base history passes; the dry run holds it to that."""
+_LEAST_RANDOM = 200
 _MAX_INSTANT = 60
 """Milliseconds; what a beat takes at most."""
 
@@ -148,11 +149,11 @@ def make_base(database: str) -> History:
 def list_histories(seed: int, runs: int, databases: Sequence[str]) -> list[History]:
     """Return the histories of a run: every point, every manner, then random ones.
 
-    Where `runs` is too few for all, it is a choice of them, a tenth of it random histories.
+    Where `runs` is too few for all, it is a choice of them, the half of a small number random histories.
     """
     systematic = _alternate([_list_systematic(name) for name in databases])
     dice = random.Random(f"{seed}/choice")
-    room = max(runs // 10, runs - len(systematic))
+    room = max(min(runs // 2, _LEAST_RANDOM), runs - len(systematic))
     chosen = sorted(dice.sample(range(len(systematic)), runs - room))
     made = [
         make_random(random.Random(f"{seed}/{number}"), databases[number % len(databases)])

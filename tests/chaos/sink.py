@@ -43,10 +43,9 @@ class Sink:
         self._server = await asyncio.start_server(self._serve, sock=listening, limit=_MAX_MAIL)
 
     async def stop(self) -> None:
+        """Stop listening; every node is gone."""
         self._server.close()
-        for task in self._open:
-            task.cancel()
-        await asyncio.gather(*self._open, return_exceptions=True)
+        await asyncio.gather(*self._open)
 
     async def finish(self, node: int) -> None:
         """Wait until everything that a dead node sent has been read."""

@@ -25,7 +25,7 @@ def read_row(table: str, title: str) -> int:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(("database", "runs"), [("sqlite", 60), ("postgresql", 40)])
+@pytest.mark.parametrize(("database", "runs"), [("sqlite", 24), ("postgresql", 16)])
 def test_no_kill_makes_a_fourth_notice_two_within_the_interval_or_loses_a_case(
     request: pytest.FixtureRequest, database: str, runs: int
 ) -> None:

@@ -6,7 +6,7 @@ import pytest
 from sqlalchemy import update
 
 from bounced.ledger import entries, notices, sends
-from bounced.ledger.notices import Settled, SlotTaken
+from bounced.ledger.notices import Ending, Settled, SlotTaken
 from bounced.ledger.records import ClaimedNotice, EntryStrike, NoticeState
 from bounced.ledger.schema import cases
 from bounced.model import Category, Reason, Send
@@ -103,6 +103,24 @@ def test_a_registered_send_tells_title_reference_link_and_language(office: Offic
         "2026-14",
         "https://app.example/14",
     )
+
+
+def test_of_two_claims_of_one_notice_in_one_commit_the_lost_one_sends_nothing(
+    office: Office, claimed: ClaimedNotice
+) -> None:
+    """As where an attempt hangs until its lease runs out, and the next one overtakes it."""
+    office.move(LEASE)
+    again = office.claim()
+    assert again is not None
+    marks = [(each.notice, each.claim) for each in (claimed, again)]
+    assert office.ledger.write(lambda c: notices.start_data(c, marks)) == [False, True]
+    endings = [
+        Ending(notice, mark, NoticeState.SENT, "250 ok", office.now) for notice, mark in marks
+    ]
+    settled = office.ledger.write(
+        lambda c: notices.settle(c, endings, settings=office.settings, new_id=office.new_id)
+    )
+    assert [each is not None for each in settled] == [False, True]
 
 
 def test_the_way_to_sent(office: Office, claimed: ClaimedNotice) -> None:
