@@ -7,6 +7,7 @@ All values are frozen; times are aware UTC; absent is None; the null return path
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
@@ -298,6 +299,21 @@ class Send:
     title: str | None = None
     url: str | None = None
     language: str | None = None
+
+
+MAX_LOCAL_OCTETS = 64
+"""RFC 5321 §4.5.3.1.1."""
+UNSAFE_BEGINNINGS = ("-", "+", "=", "|")
+"""Of a local part: an option or a pipe to a program, a formula to a spreadsheet. Nobody has one."""
+
+_MAX_DOMAIN_OCTETS = 253
+_LABEL = r"[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?"
+_HOST_NAME = re.compile(rf"(?:{_LABEL}\.)+(?!\d+$){_LABEL}")
+
+
+def is_host_name(domain: str) -> bool:
+    """Tell whether a domain, in its comparison form, can have mail: RFC 1123 §2.1; total."""
+    return len(domain) <= _MAX_DOMAIN_OCTETS and _HOST_NAME.fullmatch(domain) is not None
 
 
 def split_address(address: str) -> tuple[str, str]:

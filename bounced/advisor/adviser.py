@@ -18,7 +18,7 @@ from bounced.ledger.advice import UnadvisedCase
 from bounced.ledger.engine import Ledger
 from bounced.ledger.writer import Writer
 from bounced.logs import Event, emit
-from bounced.model import Reason, split_address
+from bounced.model import Reason, recipient_key, split_address
 
 AT_ONCE = 50
 """Cases of one look; each takes some milliseconds of thought where much is known."""
@@ -123,9 +123,13 @@ class Adviser:
         self, connection: Connection, case: UnadvisedCase, known: Known
     ) -> Suggestion | None:
         """Return what may be meant, unless that is itself known to be wrong."""
-        suggestion = suggest(case.subject, case.reason, known, self._providers)
+        suggestion = suggest(case.recipient, case.reason, known, self._providers)
         if suggestion is None:
             return None
+        if recipient_key(suggestion.address) == case.subject:
+            # The count does not tell `max@web.de.` from the address that is meant; we do.
+            failed = advice.has_failed(connection, case.case, suggestion.address)
+            return None if failed else suggestion
         (standing,) = addresses.look_up(connection, [suggestion.address])
         return None if standing.known_bad else suggestion
 

@@ -145,10 +145,14 @@ def _is_local_slip(edit: Edit) -> bool:
     if edit.characters & _DIGITS:
         return False
     if edit.swapped:
-        return len(edit.part) >= _MIN_SWAPPED_CHARS
+        # Christina is not Christian.
+        is_ending = edit.closes_part and edit.characters & {"a", "e"}
+        return len(edit.part) >= _MIN_SWAPPED_CHARS and not is_ending
     if edit.characters & _SEPARATORS or edit.opens_part:
         return False
     if edit.closes_part and edit.characters & _FLEXIONS:
+        return False
+    if len(edit.characters) == 2:  # one letter for another: Schreiner and Schreiber
         return False
     if edit.doubled or edit.halved or _is_spelled_out(edit):
         return len(edit.part) >= _MIN_DOUBLED_CHARS

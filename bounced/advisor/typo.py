@@ -13,20 +13,23 @@ from enum import StrEnum
 from bounced.advisor.neighbours import find_domain, find_local_part, has_rival, readable
 from bounced.advisor.providers import Providers
 from bounced.advisor.slips import MAX_CHARS, mend, unwrap
-from bounced.model import Reason, domain_key, recipient_key, split_address
+from bounced.model import (
+    MAX_LOCAL_OCTETS,
+    UNSAFE_BEGINNINGS,
+    Reason,
+    domain_key,
+    is_host_name,
+    recipient_key,
+    split_address,
+)
 
 _DOUBTING = frozenset({Reason.USER_UNKNOWN, Reason.DOMAIN_UNKNOWN, Reason.NOT_ACCEPTING})
 """A mailbox that moved or was disabled was there: its address had no typing error."""
 
 _MAX_ADDRESS_CHARS = 254
-_MAX_LOCAL_CHARS = 64
-_MAX_DOMAIN_CHARS = 253
 _ATOM = r"[A-Za-z0-9!#$%&'*+/=?^_`{|}~-]+"
 _DOT_STRING = re.compile(rf"{_ATOM}(?:\.{_ATOM})*")
 """RFC 5321 §4.1.2; a quoted local part is left as it is."""
-_NAME = r"[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?"
-_HOST_NAME = re.compile(rf"{_NAME}(?:\.{_NAME})+")
-"""RFC 1123 §2.1, of two labels at least."""
 _UNSENDABLE = re.compile(r"[<>\s\u00ad\u200b-\u200f\u2060\ufeff]|\.$")
 
 
@@ -75,14 +78,18 @@ def suggest(address: str, reason: Reason, known: Known, providers: Providers) ->
 
     Never an address that works as typed, never another large mail service than the one typed.
     """
-    if reason not in _DOUBTING or len(address) > MAX_CHARS or _is_working(address, known):
+    if reason not in _DOUBTING or len(address) > MAX_CHARS:
+        return None
+    slipped = _has_slip_at_edge(address, reason)
+    if recipient_key(address) in known.author_addresses and not slipped:
         return None
     allowed = known.author_domains | known.site_domains | providers.asked
     mended = mend(address, providers, allowed)
     if mended is None:
         return None
     found, basis = _find(mended, reason, known, allowed, providers)
-    if _is_same(found, address) or not _is_address(found, address, providers):
+    is_same = recipient_key(found) == recipient_key(address) and not slipped
+    if is_same or not _is_address(found, address, providers):
         return None
     typed, meant = (domain_key(split_address(text)[1]) for text in (address, found))
     if has_rival(split_address(unwrap(address))[1].lower(), meant, allowed, providers):
@@ -98,10 +105,6 @@ def suggest(address: str, reason: Reason, known: Known, providers: Providers) ->
             or not providers.can_exist(typed)
         ),
     )
-
-
-def _is_working(address: str, known: Known) -> bool:
-    return recipient_key(address) in known.author_addresses
 
 
 def _find(
@@ -121,15 +124,16 @@ def _find(
     return mended, Basis.SLIP
 
 
-def _is_same(found: str, address: str) -> bool:
-    """Tell whether nothing changed that a mail server would see.
+def _has_slip_at_edge(address: str, reason: Reason) -> bool:
+    """Tell whether `recipient_key` overlooks what SMTP does not.
 
-    `recipient_key` is more lenient than SMTP: a dot at the end, a space, half a pair of brackets.
+    A dot at the end, half a pair of brackets, a blank; but where the server knows the domain, and
+    not the user, somebody has taken the blank away before.
     """
-    bare = address.strip()
+    bare = address.strip() if reason is Reason.USER_UNKNOWN else address
     if bare.startswith("<") and bare.endswith(">"):
         bare = bare[1:-1]
-    return recipient_key(found) == recipient_key(bare) and not _UNSENDABLE.search(bare)
+    return _UNSENDABLE.search(bare) is not None
 
 
 def _is_address(found: str, address: str, providers: Providers) -> bool:
@@ -138,9 +142,9 @@ def _is_address(found: str, address: str, providers: Providers) -> bool:
     same_host = host == domain_key(split_address(address)[1])
     return (
         len(found) <= _MAX_ADDRESS_CHARS
-        and len(local) <= _MAX_LOCAL_CHARS
-        and len(host) <= _MAX_DOMAIN_CHARS
+        and len(local) <= MAX_LOCAL_OCTETS
+        and not local.startswith(UNSAFE_BEGINNINGS)
         and _DOT_STRING.fullmatch(local) is not None
-        and _HOST_NAME.fullmatch(host) is not None
+        and is_host_name(host)
         and (same_host or providers.can_exist(host))
     )

@@ -6,9 +6,9 @@ from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import Connection, select, update
+from sqlalchemy import Connection, func, select, update
 
-from bounced.ledger.schema import cases, is_unadvised
+from bounced.ledger.schema import cases, is_unadvised, strikes
 from bounced.model import Reason
 
 
@@ -19,6 +19,8 @@ class UnadvisedCase:
     case: str
     author: str
     subject: str
+    recipient: str
+    """As he was written to last: `subject` has lost a dot at the end, a blank, half a bracket."""
     reason: Reason
     last_strike_at: datetime
 
@@ -27,11 +29,20 @@ def find_unadvised(
     connection: Connection, limit: int, *, without: Collection[str] = ()
 ) -> list[UnadvisedCase]:
     """Return the cases to be looked into, the one that is due first in front."""
+    newest = (
+        select(strikes.c.recipient)
+        .where(strikes.c.case == cases.c.case)
+        .where(strikes.c.withdrawn.is_(False))
+        .order_by(strikes.c.failed_at.desc(), strikes.c.recipient_key, strikes.c.send_key)
+        .limit(1)
+        .scalar_subquery()
+    )
     rows = connection.execute(
         select(
             cases.c.case,
             cases.c.author,
             cases.c.subject,
+            func.coalesce(newest, cases.c.subject).label("recipient"),
             cases.c.reason,
             cases.c.last_strike_at,
         )
@@ -41,9 +52,27 @@ def find_unadvised(
         .limit(limit)
     )
     return [
-        UnadvisedCase(row.case, row.author, row.subject, Reason(row.reason), row.last_strike_at)
+        UnadvisedCase(
+            row.case,
+            row.author,
+            row.subject,
+            row.recipient,
+            Reason(row.reason),
+            row.last_strike_at,
+        )
         for row in rows
     ]
+
+
+def has_failed(connection: Connection, case: str, address: str) -> bool:
+    """Tell whether an address of a case failed just as it is written here, but for its case."""
+    failed = (
+        select(strikes.c.case)
+        .where(strikes.c.case == case)
+        .where(strikes.c.withdrawn.is_(False))
+        .where(func.lower(strikes.c.recipient) == func.lower(address))
+    )
+    return connection.execute(failed.limit(1)).first() is not None
 
 
 def store(

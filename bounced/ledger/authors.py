@@ -16,7 +16,7 @@ from sqlalchemy import Connection, Row, and_, or_, select, update
 
 from bounced.ledger import rounds, webhooks
 from bounced.ledger.addresses import ChangedCase
-from bounced.ledger.entries import read_notice
+from bounced.ledger.entries import find_language, read_entry
 from bounced.ledger.outbox import NewEvent, publish
 from bounced.ledger.records import CaseState, Entry, HeldWhy, NoticeState
 from bounced.ledger.schema import authors, cases, is_waiting, notices
@@ -83,18 +83,24 @@ def read_page(connection: Connection, notice: str, case: str | None) -> PageFact
 
     None: no such notice was ever claimed, or it does not list that case.
     """
-    told = read_notice(connection, notice)
-    if told is None:
+    author = connection.execute(
+        select(notices.c.author)
+        .where(notices.c.notice == notice)
+        .where(notices.c.claim.is_not(None))
+    ).scalar_one_or_none()
+    if author is None:
         return None
-    shown = None
-    if case is not None:
-        entry = next((entry for entry in told.entries if entry.case == case), None)
-        if entry is None:
-            return None
-        shown = _read_case(connection, entry)
-    silent = _find_silent(connection, told.author)
-    declined = silent is not None and silent.declined_at is not None
-    return PageFacts(told.notice, told.author, told.language, declined, shown)
+    entry = read_entry(connection, notice, case) if case is not None else None
+    if case is not None and entry is None:
+        return None
+    silent = _find_silent(connection, author)
+    return PageFacts(
+        notice,
+        author,
+        find_language(connection, notice),
+        declined=silent is not None and silent.declined_at is not None,
+        case=_read_case(connection, entry) if entry is not None else None,
+    )
 
 
 def correct_case(
@@ -209,8 +215,13 @@ def reset_author(connection: Connection, author: str, now: datetime) -> bool:
 
 def _read_case(connection: Connection, entry: Entry) -> PageCase:
     row = connection.execute(select(cases).where(cases.c.case == entry.case)).one()
-    if entry.category is Category.BAD_ADDRESS:
-        entry = replace(entry, suggestion=entry.suggestion or row.suggestion)
+    if any(strike.forwarded for strike in entry.strikes):
+        entry = replace(entry, suggestion=None)
+    elif entry.category is Category.BAD_ADDRESS:
+        meant = entry.suggestion or row.suggestion
+        # A later slip at the edge of this very address may have brought it in.
+        is_same = meant is not None and meant.lower() == entry.recipient.lower()
+        entry = replace(entry, suggestion=None if is_same else meant)
     return PageCase(entry, CaseState(row.state), row.closed_why, row.corrected_to)
 
 

@@ -17,6 +17,7 @@ from sqlalchemy import (
     Row,
     and_,
     case,
+    exists,
     insert,
     literal,
     or_,
@@ -50,7 +51,7 @@ _Notices = Sequence[Row[Any]]
 def is_silent() -> ColumnElement[bool]:
     """Return what picks the notices of authors who cannot or will not be written to."""
     silent = or_(authors.c.unreachable_at.is_not(None), authors.c.declined_at.is_not(None))
-    return notices.c.author.in_(select(authors.c.author).where(silent))
+    return exists().where(authors.c.author == notices.c.author, silent).correlate(notices)
 
 
 def claim_again(
@@ -73,10 +74,13 @@ def claim_again(
         .order_by(*in_order)
         .limit(limit)
         .with_for_update(skip_locked=True)
-    ).scalars()
+    )
+    ids = chosen.scalars().all()
+    if not ids:
+        return ()
     claimed = connection.execute(
         update(notices)
-        .where(notices.c.notice.in_(chosen.all()))
+        .where(notices.c.notice.in_(ids))
         .where(ready)
         .values(
             claim=mark,

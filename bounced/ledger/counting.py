@@ -15,6 +15,7 @@ from sqlalchemy import (
     Row,
     ScalarSelect,
     and_,
+    bindparam,
     delete,
     insert,
     select,
@@ -28,6 +29,19 @@ from bounced.ledger.reports import Finding
 from bounced.ledger.schema import cases, strikes
 from bounced.ledger.tally import drop_empty, end_quiet, open_case, recount
 from bounced.model import Category, Reason
+
+# What runs for every strike is built once: building takes as long as running.
+_READ_KNOWN = select(strikes, cases.c.round.label("case_round"), cases.c.subject).join(
+    cases, cases.c.case == strikes.c.case
+)
+_READ_NAMED = _READ_KNOWN.where(
+    strikes.c.author == bindparam("author"),
+    strikes.c.recipient_key == bindparam("recipient_key"),
+    strikes.c.send_key == bindparam("send_key"),
+)
+_INSERT = insert(strikes).values(
+    round=select(cases.c.round).where(cases.c.case == bindparam("of")).scalar_subquery()
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +81,12 @@ class StrikeCounter:
             "failed_at": finding.arrival.received_at,
             "withdrawn": False,
         }
-        known = self._find_known(_key(strike))
+        name = {
+            "author": strike.author,
+            "recipient_key": strike.recipient_key,
+            "send_key": strike.send_key,
+        }
+        known = self.connection.execute(_READ_NAMED, name).one_or_none()
         if known is not None and known.withdrawn and known.notice is None and not self.replays:
             self.connection.execute(delete(strikes).where(_key(strike)))
             known = None
@@ -114,11 +133,7 @@ class StrikeCounter:
         return not known.withdrawn
 
     def _find_known(self, chosen: ColumnElement[bool]) -> Row[Any] | None:
-        return self.connection.execute(
-            select(strikes, cases.c.round.label("case_round"), cases.c.subject)
-            .join(cases, cases.c.case == strikes.c.case)
-            .where(chosen)
-        ).one_or_none()
+        return self.connection.execute(_READ_KNOWN.where(chosen)).one_or_none()
 
     def _insert(self, strike: Strike, values: dict[str, Any]) -> tuple[str, int | None]:
         """Write a strike that was not there; return its case and the round that it opens."""
@@ -128,16 +143,17 @@ class StrikeCounter:
         if not self.replays:
             new_round = end_quiet(self.connection, case, values["failed_at"], self.settings)
         self.connection.execute(
-            insert(strikes).values(
-                author=strike.author,
-                recipient_key=strike.recipient_key,
-                send_key=strike.send_key,
-                case=case,
-                round=_read_round(case),
-                counted_at=self.now,
-                quiet=self.replays,
+            _INSERT,
+            {
+                "author": strike.author,
+                "recipient_key": strike.recipient_key,
+                "send_key": strike.send_key,
+                "case": case,
+                "of": case,
+                "counted_at": self.now,
+                "quiet": self.replays,
                 **values,
-            )
+            },
         )
         return case, new_round
 

@@ -10,7 +10,40 @@ from sqlalchemy import Connection, Row, and_, func, select
 
 from bounced.ledger.records import ClaimedNotice, Entry, EntryStrike
 from bounced.ledger.schema import failures, notices, reports, sends, slots, strikes
-from bounced.model import Category, Reason, RecipientFacts
+from bounced.model import Category, Reason, recipient_key, split_address
+
+_TOLD_CASE = func.coalesce(strikes.c.told_case, strikes.c.case)
+_TOLD = (
+    select(
+        strikes.c.notice,
+        _TOLD_CASE.label("case"),
+        strikes.c.recipient,
+        strikes.c.failed_at,
+        sends.c.title,
+        reports.c.protocol_subject,
+        func.coalesce(reports.c.protocol_sent_at, sends.c.registered_at).label("sent_at"),
+        func.coalesce(sends.c.reference, reports.c.reference).label("reference"),
+        sends.c.language,
+        reports.c.protocol_language,
+        sends.c.url,
+        failures.c.reply,
+        failures.c.diagnostic_code,
+        failures.c.remote_mta,
+        failures.c.original_recipient,
+        failures.c.final_recipient,
+    )
+    .select_from(strikes)
+    .outerjoin(reports, reports.c.report == strikes.c.report)
+    .outerjoin(
+        failures,
+        and_(
+            failures.c.report == strikes.c.report,
+            failures.c.position == strikes.c.position,
+        ),
+    )
+    .outerjoin(sends, sends.c.send == strikes.c.send)
+)
+_NEWEST_FIRST = (strikes.c.failed_at.desc(), strikes.c.recipient_key, strikes.c.send_key)
 
 
 def read_claimed(connection: Connection, rows: Sequence[Row[Any]]) -> list[ClaimedNotice]:
@@ -20,35 +53,7 @@ def read_claimed(connection: Connection, rows: Sequence[Row[Any]]) -> list[Claim
         select(slots).where(slots.c.notice.in_(ids)).order_by(slots.c.category, slots.c.subject)
     ).all()
     told = connection.execute(
-        select(
-            strikes.c.notice,
-            func.coalesce(strikes.c.told_case, strikes.c.case).label("case"),
-            strikes.c.recipient,
-            strikes.c.failed_at,
-            sends.c.title,
-            reports.c.protocol_subject,
-            func.coalesce(reports.c.protocol_sent_at, sends.c.registered_at).label("sent_at"),
-            func.coalesce(sends.c.reference, reports.c.reference).label("reference"),
-            sends.c.language,
-            reports.c.protocol_language,
-            sends.c.url,
-            failures.c.reply,
-            failures.c.diagnostic_code,
-            failures.c.remote_mta,
-            failures.c.original_recipient,
-            failures.c.final_recipient,
-        )
-        .outerjoin(reports, reports.c.report == strikes.c.report)
-        .outerjoin(
-            failures,
-            and_(
-                failures.c.report == strikes.c.report,
-                failures.c.position == strikes.c.position,
-            ),
-        )
-        .outerjoin(sends, sends.c.send == strikes.c.send)
-        .where(strikes.c.notice.in_(ids))
-        .order_by(strikes.c.failed_at.desc(), strikes.c.recipient_key, strikes.c.send_key)
+        _TOLD.where(strikes.c.notice.in_(ids)).order_by(*_NEWEST_FIRST)
     ).all()
     slots_of, strikes_of = _group(taken), _group(told)
     return [
@@ -63,6 +68,36 @@ def read_notice(connection: Connection, notice: str) -> ClaimedNotice | None:
         select(notices).where(notices.c.notice == notice).where(notices.c.claim.is_not(None))
     ).one_or_none()
     return read_claimed(connection, [row])[0] if row is not None else None
+
+
+def read_entry(connection: Connection, notice: str, case: str) -> Entry | None:
+    """Return what a notice tells of one case; None: nothing. Others in it cost nothing."""
+    slot = connection.execute(
+        select(slots).where(slots.c.notice == notice).where(slots.c.case == case)
+    ).one_or_none()
+    if slot is None:
+        return None
+    told = connection.execute(
+        _TOLD.where(strikes.c.notice == notice)
+        .where(_TOLD_CASE == case)
+        .order_by(*_NEWEST_FIRST)
+    ).all()
+    return _read_entry(slot, told)
+
+
+def find_language(connection: Connection, notice: str) -> str | None:
+    """Return the language of a notice, as `ClaimedNotice` has it, without reading its entries."""
+    for language in (sends.c.language, reports.c.protocol_language):
+        found: str | None = connection.execute(
+            _TOLD.with_only_columns(language)
+            .where(strikes.c.notice == notice)
+            .where(language != "")
+            .order_by(*_NEWEST_FIRST)
+            .limit(1)
+        ).scalar_one_or_none()
+        if found is not None:
+            return found
+    return None
 
 
 def _group(rows: Iterable[Any]) -> dict[str, list[Row[Any]]]:
@@ -111,9 +146,6 @@ def _read_entry(slot: Row[Any], told: Sequence[Row[Any]]) -> Entry:
 
 
 def _read_strike(row: Row[Any]) -> EntryStrike:
-    facts = RecipientFacts(
-        original_recipient=row.original_recipient, final_recipient=row.final_recipient
-    )
     return EntryStrike(
         recipient=row.recipient,
         failed_at=row.failed_at,
@@ -123,6 +155,19 @@ def _read_strike(row: Row[Any]) -> EntryStrike:
         url=row.url,
         reply=row.reply or row.diagnostic_code,
         remote_mta=row.remote_mta,
-        forwarded=facts.forwarded,
+        forwarded=_is_forwarded(row),
         title_from_subject=not row.title,
     )
+
+
+def _is_forwarded(row: Row[Any]) -> bool:
+    """Tell whether another address refused than the one that was written to.
+
+    Some reports name only the last one (RFC 3464 §2.3.1 lets them), and we know the first.
+    """
+    if row.final_recipient is None:
+        return False
+    final = recipient_key(row.final_recipient)
+    first = (row.original_recipient or row.recipient, row.recipient)
+    # A mail server may name its own mailbox without the domain.
+    return any(final not in {key, split_address(key)[0]} for key in map(recipient_key, first))

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, Row, delete, insert, select
+from sqlalchemy import Connection, Row, bindparam, delete, insert, select
 
 from bounced.ledger.policy import Ignored, Strike
 from bounced.ledger.records import ReportState
@@ -15,6 +15,10 @@ from bounced.ledger.schema import failures, reports
 from bounced.model import RecipientFacts, Verdict
 
 Decision = Strike | Ignored
+
+# Built once: they run for every report.
+_DELETE = delete(failures).where(failures.c.report == bindparam("of"))
+_INSERT = insert(failures)
 
 
 def describe_failures(finding: Finding, decisions: Sequence[Decision]) -> list[dict[str, Any]]:
@@ -42,10 +46,10 @@ def write_failures(
     connection: Connection, finding: Finding, decisions: Sequence[Decision]
 ) -> None:
     """Write a report's failures over those of an earlier processing."""
-    connection.execute(delete(failures).where(failures.c.report == finding.arrival.report))
+    connection.execute(_DELETE, {"of": finding.arrival.report})
     rows = describe_failures(finding, decisions)
     if rows:
-        connection.execute(insert(failures), rows)
+        connection.execute(_INSERT, rows)
 
 
 def find_latest(connection: Connection, strike: str) -> Row[Any] | None:

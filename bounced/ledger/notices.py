@@ -17,14 +17,15 @@ from sqlalchemy import (
     Connection,
     Row,
     and_,
+    bindparam,
     case,
     func,
-    literal,
     or_,
     select,
     tuple_,
     update,
 )
+from sqlalchemy.sql.dml import ReturningUpdate
 
 from bounced.ledger.claims import claim_again, claim_due, is_silent, take_slots
 from bounced.ledger.entries import read_claimed
@@ -49,6 +50,77 @@ SETTLED_EVENTS = {
     NoticeState.FAILED: Event.NOTICE_FAILED,
     NoticeState.OUTCOME_UNKNOWN: Event.NOTICE_OUTCOME_UNKNOWN,
 }
+
+
+_OPEN_STILL = or_(is_under_way, notices.c.state == NoticeState.OUTCOME_UNKNOWN.value)
+
+
+def _build_end(which: ColumnElement[bool]) -> ReturningUpdate[Any]:
+    """Return what ends the notices that `which` picks."""
+    attempted_at, now = notices.c.attempted_at, bindparam("now", type_=UtcTime)
+    return (
+        update(notices)
+        .where(which)
+        .values(
+            state=bindparam("ended"),
+            settled_at=case((attempted_at > now, attempted_at), else_=now),
+            detail=bindparam("said"),
+            claimed_until=None,
+        )
+        .returning(*notices.c)
+    )
+
+
+# What runs for each group of mails is built once: building takes as long as running.
+_START = (
+    update(notices)
+    .where(notices.c.notice.in_(bindparam("named", expanding=True)))
+    .where(tuple_(notices.c.notice, notices.c.claim).in_(bindparam("claims", expanding=True)))
+    .where(notices.c.state == NoticeState.CLAIMED.value)
+    .values(state=NoticeState.DATA_STARTED.value)
+    .returning(notices.c.notice, notices.c.claim)
+)
+_READ_AUTHORS = select(notices.c.author).where(
+    notices.c.notice.in_(bindparam("named", expanding=True))
+)
+_END_OURS = _build_end(
+    and_(
+        notices.c.notice == bindparam("ours"),
+        notices.c.claim == bindparam("mark"),
+        _OPEN_STILL,
+        notices.c.state != bindparam("ended"),
+    )
+)
+_OF_CASES = (
+    update(cases)
+    .where(slots.c.notice.in_(bindparam("named", expanding=True)))
+    .where(notices.c.notice == slots.c.notice)
+    .where(cases.c.case == slots.c.case)
+    .values(
+        last_notice_at=case(
+            (cases.c.last_notice_at > notices.c.settled_at, cases.c.last_notice_at),
+            else_=notices.c.settled_at,
+        )
+    )
+)
+_NOTE_SETTLED = _OF_CASES.where(cases.c.unsettled_notice.is_(None))
+_FREE = (
+    _OF_CASES.where(cases.c.unsettled_notice == slots.c.notice)
+    .values(
+        unsettled_notice=None,
+        state=case(
+            (cases.c.state == CaseState.CLOSED.value, cases.c.state),
+            (cases.c.notices >= bindparam("most"), CaseState.EXHAUSTED.value),
+            else_=CaseState.OPEN.value,
+        ),
+    )
+    .returning(cases.c.case, cases.c.state, cases.c.due_at)
+)
+_READ_SLOTS = (
+    select(slots.c.notice, slots.c.case, slots.c.subject, slots.c.number)
+    .where(slots.c.notice.in_(bindparam("named", expanding=True)))
+    .order_by(slots.c.category, slots.c.subject)
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -202,14 +274,10 @@ def start_data(connection: Connection, claims: Sequence[tuple[str, str]]) -> lis
 
     False: that claim is lost, nothing may be sent.
     """
-    started = connection.execute(
-        update(notices)
-        .where(notices.c.notice.in_([notice for notice, _ in claims]))
-        .where(tuple_(notices.c.notice, notices.c.claim).in_(claims))
-        .where(notices.c.state == NoticeState.CLAIMED.value)
-        .values(state=NoticeState.DATA_STARTED.value)
-        .returning(notices.c.notice, notices.c.claim)
-    )
+    if not claims:
+        return []
+    named = [notice for notice, _ in claims]
+    started = connection.execute(_START, {"named": named, "claims": claims})
     # By its mark too: the same notice may be here twice, once by a claim that is lost.
     found = {(row.notice, row.claim) for row in started}
     return [claim in found for claim in claims]
@@ -257,19 +325,15 @@ def settle(
 
     One that another node called outcome_unknown may still be settled by the node that knows.
     """
-    named = notices.c.notice.in_([ending.notice for ending in endings])
-    lock_authors(connection, connection.execute(select(notices.c.author).where(named)).scalars())
+    if not endings:
+        return []
+    named = {"named": [ending.notice for ending in endings]}
+    lock_authors(connection, connection.execute(_READ_AUTHORS, named).scalars())
     ended: list[Row[Any]] = []
     ours_ended: list[bool] = []
     for ending in endings:
-        open_still = or_(is_under_way, notices.c.state == NoticeState.OUTCOME_UNKNOWN.value)
-        ours = and_(
-            notices.c.notice == ending.notice,
-            notices.c.claim == ending.claim,
-            open_still,
-            notices.c.state != ending.state.value,
-        )
-        rows = _end(connection, ours, ending.state, ending.detail, ending.at)
+        ours = {"ours": ending.notice, "mark": ending.claim}
+        rows = _end(connection, _END_OURS, ending.state, ending.detail, ending.at, **ours)
         ended += rows
         ours_ended.append(bool(rows))
     settled = {
@@ -292,9 +356,11 @@ def settle_lost(
         notices.c.claimed_until <= now,
     )
     found = _lock_notices(connection, lost)
+    if not found:
+        return []
     ended = _end(
         connection,
-        and_(lost, notices.c.notice.in_(found)),
+        _build_end(and_(lost, notices.c.notice.in_(found))),
         NoticeState.OUTCOME_UNKNOWN,
         "the daemon stopped between DATA and the reply",
         now,
@@ -313,9 +379,11 @@ def settle_silent(
         is_silent(),
     )
     found = _lock_notices(connection, silent)
+    if not found:
+        return []
     ended = _end(
         connection,
-        and_(silent, notices.c.notice.in_(found)),
+        _build_end(and_(silent, notices.c.notice.in_(found))),
         NoticeState.FAILED,
         "not tried again: the author cannot be reached or wants no notices",
         now,
@@ -346,24 +414,15 @@ def _lock_notices(connection: Connection, which: ColumnElement[bool]) -> list[st
 
 def _end(
     connection: Connection,
-    which: ColumnElement[bool],
+    statement: ReturningUpdate[Any],
     state: NoticeState,
     detail: str | None,
     now: datetime,
+    **which: str,
 ) -> Sequence[Row[Any]]:
     """Write down how notices ended, never before their last attempt whatever the clock says."""
-    attempted_at, at = notices.c.attempted_at, literal(now, UtcTime)
-    return connection.execute(
-        update(notices)
-        .where(which)
-        .values(
-            state=state.value,
-            settled_at=case((attempted_at > at, attempted_at), else_=at),
-            detail=detail,
-            claimed_until=None,
-        )
-        .returning(*notices.c)
-    ).all()
+    how = {"ended": state.value, "said": detail, "now": now}
+    return connection.execute(statement, how | which).all()
 
 
 def _settle_cases(
@@ -400,30 +459,10 @@ def _free_cases(connection: Connection, ids: Sequence[str], settings: PolicySett
     Their strikes are as they were. What came meanwhile has made a case due by its last notice, and
     is due by this one.
     """
-    last_notice_at, settled_at = cases.c.last_notice_at, notices.c.settled_at
-    of_cases = (
-        update(cases)
-        .where(slots.c.notice.in_(ids))
-        .where(notices.c.notice == slots.c.notice)
-        .where(cases.c.case == slots.c.case)
-        .values(
-            last_notice_at=case((last_notice_at > settled_at, last_notice_at), else_=settled_at)
-        )
-    )
+    named = {"named": ids}
     # Of a notice whose outcome was unknown the cases were let go before.
-    connection.execute(of_cases.where(cases.c.unsettled_notice.is_(None)))
-    freed = connection.execute(
-        of_cases.where(cases.c.unsettled_notice == slots.c.notice)
-        .values(
-            unsettled_notice=None,
-            state=case(
-                (cases.c.state == CaseState.CLOSED.value, cases.c.state),
-                (cases.c.notices >= settings.max_notices, CaseState.EXHAUSTED.value),
-                else_=CaseState.OPEN.value,
-            ),
-        )
-        .returning(cases.c.case, cases.c.state, cases.c.due_at)
-    ).all()
+    connection.execute(_NOTE_SETTLED, named)
+    freed = connection.execute(_FREE, named | {"most": settings.max_notices}).all()
     due = [row.case for row in freed if row.due_at is not None]
     if due:
         recount_all(connection, cases.c.case.in_(due), settings)
@@ -446,11 +485,6 @@ def _tell(settled: Settled) -> Iterator[NewEvent]:
 def read_slots(connection: Connection, ids: Collection[str]) -> dict[str, tuple[SlotTaken, ...]]:
     """Return what notices spend, in the order in which they list their cases."""
     found: dict[str, list[SlotTaken]] = {notice: [] for notice in ids}
-    rows = connection.execute(
-        select(slots.c.notice, slots.c.case, slots.c.subject, slots.c.number)
-        .where(slots.c.notice.in_(ids))
-        .order_by(slots.c.category, slots.c.subject)
-    )
-    for row in rows:
+    for row in connection.execute(_READ_SLOTS, {"named": [*ids]}):
         found[row.notice].append(SlotTaken(row.case, row.subject, row.number))
     return {notice: tuple(taken) for notice, taken in found.items()}

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 
-from bounced.model import Category, Reason, TokenType
+from bounced.model import Category, Reason, TokenType, recipient_key
 
 _UNSTORABLE = re.compile("[\0\ud800-\udfff]")
 
@@ -133,6 +133,20 @@ class Entry:
     """Strikes of the case in this round, those told of earlier included."""
     suggestion: str | None = None
     """The address that may be meant, where one was found before the slot was taken."""
+
+    @property
+    def recipient(self) -> str:
+        """Return the recipient as he was written to last; `subject` is his comparison form."""
+        return self.strikes[0].recipient if self.strikes else self.subject
+
+    @property
+    def slip(self) -> str | None:
+        """Return the recipient as written where `subject` hides what is wrong: a dot at the end.
+
+        Blanks and brackets too; None where something else is meant by him.
+        """
+        meant = self.suggestion
+        return self.recipient if meant and recipient_key(meant) == self.subject else None
 
     @property
     def last(self) -> bool:

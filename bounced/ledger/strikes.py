@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, Row, and_, delete, func, insert, select, update
+from sqlalchemy import Connection, Row, and_, bindparam, delete, func, insert, select, update
 
 from bounced.ledger import clusters, policy, reports
 from bounced.ledger.announce import announce, find_new_of_notices
@@ -27,6 +27,19 @@ from bounced.ledger.silence import BouncedNotice, find_authors, note_bounced
 NewId = Callable[[], str]
 Decided = tuple[Finding, Sequence[Decision]]
 """A finding with one decision for each of its recipients."""
+
+
+# Built once: they run for every group of findings, and of mails.
+_FIND_DUE = (
+    select(cases.c.author, func.min(cases.c.due_at).label("due_at"))
+    .where(cases.c.author.in_(bindparam("authors", expanding=True)))
+    .where(cases.c.unsettled_notice.is_(None))
+    .where(cases.c.due_at.is_not(None))
+    .group_by(cases.c.author)
+)
+_DROP_WAITING = delete(notices).where(
+    is_waiting, notices.c.author.in_(bindparam("authors", expanding=True))
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,16 +146,11 @@ def open_digests(
     The authors are locked. Returns the digests that are new.
     """
     authors = set(authors)
-    due = (
-        select(cases.c.author, func.min(cases.c.due_at).label("due_at"))
-        .where(cases.c.author.in_(authors))
-        .where(cases.c.unsettled_notice.is_(None))
-        .where(cases.c.due_at.is_not(None))
-        .group_by(cases.c.author)
-    )
-    due_at = {row.author: row.due_at for row in connection.execute(due)}
-    idle = notices.c.author.in_(authors - due_at.keys())
-    connection.execute(delete(notices).where(is_waiting, idle))
+    rows = connection.execute(_FIND_DUE, {"authors": [*authors]})
+    due_at = {row.author: row.due_at for row in rows}
+    idle = authors - due_at.keys()
+    if idle:
+        connection.execute(_DROP_WAITING, {"authors": [*idle]})
     opened = []
     for author in sorted(due_at):
         waiting = and_(is_waiting, notices.c.author == author)

@@ -7,7 +7,7 @@ the same case. Every function wants the case's author locked.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any
 
 from sqlalchemy import (
@@ -57,6 +57,67 @@ _RECOMPUTED = (
 )
 
 
+_EVER = datetime.min.replace(tzinfo=UTC)
+
+# What runs for every strike is built once: building takes as long as running.
+_OF_CASE = cases.c.case == bindparam("of")
+_OF_ROUND = and_(
+    strikes.c.case == bindparam("of"),
+    strikes.c.round == bindparam("in_round"),
+    strikes.c.withdrawn.is_(False),
+)
+_INSERT_CASE = {
+    dialect: insert(cases).on_conflict_do_nothing().execution_options(preserve_rowcount=True)
+    for dialect, insert in (("sqlite", sqlite.insert), ("postgresql", postgresql.insert))
+}
+_OPEN_AGAIN = (
+    update(cases)
+    .where(_OF_CASE)
+    .where(cases.c.state == CaseState.CLOSED.value)
+    .where(cases.c.closed_at < bindparam("used_at"))
+    .values(state=CaseState.OPEN.value)
+)
+_END_QUIET = (
+    update(cases)
+    .where(_OF_CASE)
+    .where(cases.c.last_strike_at < bindparam("before"))
+    .where(cases.c.unsettled_notice.is_(None))
+    .where(cases.c.round > 0)
+    .values(round=cases.c.round + 1, **FRESH)
+    .returning(cases.c.round)
+)
+_READ_CASE = select(cases).where(_OF_CASE)
+_READ_FIGURES = select(
+    func.count().label("strikes"),
+    func.min(strikes.c.failed_at).label("first_strike_at"),
+    func.max(strikes.c.failed_at).label("last_strike_at"),
+).where(_OF_ROUND)
+_READ_LATEST = (
+    select(strikes.c.category, strikes.c.reason)
+    .where(_OF_ROUND)
+    .order_by(strikes.c.failed_at.desc(), strikes.c.report.desc(), strikes.c.position.desc())
+    .limit(1)
+)
+_FIND_ENOUGH = (
+    select(strikes.c.counted_at)
+    .where(_OF_ROUND)
+    .order_by(strikes.c.counted_at)
+    .offset(bindparam("missing"))
+    .limit(1)
+)
+_FIND_DUE_BY = (
+    select(func.min(strikes.c.counted_at))
+    .where(_OF_ROUND)
+    .where(strikes.c.notice.is_(None))
+    .where(strikes.c.quiet.is_(False))
+    .where(strikes.c.counted_at > bindparam("closed_at"))
+    .where(strikes.c.counted_at >= bindparam("enough_at"))
+)
+_WRITE_CASE = (
+    update(cases).where(_OF_CASE).values({name: bindparam(f"new_{name}") for name in _RECOMPUTED})
+)
+
+
 @dataclass(frozen=True, slots=True)
 class Recounted:
     """A case whose figures were recomputed."""
@@ -74,26 +135,17 @@ def open_case(
     It goes on where it stood. None: what is closed stays closed.
     """
     case_id = policy.find_case_id(strike.author, strike.subject)
-    connection.execute(
-        upsert(connection, cases)
-        .values(
-            case=case_id,
-            author=strike.author,
-            subject=strike.subject,
-            category=strike.category.value,
-            reason=strike.reason.value,
-            round=settings.first_round,
-        )
-        .on_conflict_do_nothing()
-    )
-    if used_at is not None:
-        connection.execute(
-            update(cases)
-            .where(cases.c.case == case_id)
-            .where(cases.c.state == CaseState.CLOSED.value)
-            .where(cases.c.closed_at < used_at)
-            .values(state=CaseState.OPEN.value)
-        )
+    values = {
+        "case": case_id,
+        "author": strike.author,
+        "subject": strike.subject,
+        "category": strike.category.value,
+        "reason": strike.reason.value,
+        "round": settings.first_round,
+    }
+    is_new = connection.execute(_INSERT_CASE[connection.dialect.name], values).rowcount
+    if used_at is not None and not is_new:
+        connection.execute(_OPEN_AGAIN, {"of": case_id, "used_at": used_at})
     return case_id
 
 
@@ -104,15 +156,8 @@ def end_quiet(
 
     None: it was not quiet for so long. A rehearsal has one round only.
     """
-    number = connection.execute(
-        update(cases)
-        .where(cases.c.case == case_id)
-        .where(cases.c.last_strike_at < failed_at - settings.quiet_reset)
-        .where(cases.c.unsettled_notice.is_(None))
-        .where(cases.c.round > 0)
-        .values(round=cases.c.round + 1, **FRESH)
-        .returning(cases.c.round)
-    ).scalar()
+    quiet_since = {"of": case_id, "before": failed_at - settings.quiet_reset}
+    number = connection.execute(_END_QUIET, quiet_since).scalar()
     return int(number) if number is not None else None
 
 
@@ -131,7 +176,12 @@ def find_untold(row: Row[Any]) -> ColumnElement[bool]:
 
     A case that was closed and is used again starts from there.
     """
-    untold = and_(_find_counting(row), strikes.c.notice.is_(None))
+    untold = and_(
+        strikes.c.case == row.case,
+        strikes.c.round == row.round,
+        strikes.c.withdrawn.is_(False),
+        strikes.c.notice.is_(None),
+    )
     return untold if row.closed_at is None else and_(untold, strikes.c.counted_at > row.closed_at)
 
 
@@ -146,38 +196,23 @@ def is_untold() -> ColumnElement[bool]:
 
 def recount(connection: Connection, case_id: str, settings: PolicySettings) -> int:
     """Recompute one case of a locked author from its strikes; return how many there are."""
-    row = connection.execute(select(cases).where(cases.c.case == case_id)).one()
-    of_round = _find_counting(row)
-    figures = connection.execute(
-        select(
-            func.count().label("strikes"),
-            func.min(strikes.c.failed_at).label("first_strike_at"),
-            func.max(strikes.c.failed_at).label("last_strike_at"),
-        ).where(of_round)
-    ).one()
-    latest = connection.execute(
-        select(strikes.c.category, strikes.c.reason)
-        .where(of_round)
-        .order_by(strikes.c.failed_at.desc(), strikes.c.report.desc(), strikes.c.position.desc())
-        .limit(1)
-    ).one_or_none()
+    row = connection.execute(_READ_CASE, {"of": case_id}).one()
+    of_round = {"of": case_id, "in_round": row.round}
+    figures = connection.execute(_READ_FIGURES, of_round).one()
+    latest = connection.execute(_READ_LATEST, of_round).one_or_none()
     category = Category(latest.category if latest else row.category)
     state = _find_state(row, settings)
-    connection.execute(
-        update(cases)
-        .where(cases.c.case == case_id)
-        .values(
-            state=state.value,
-            strikes=figures.strikes,
-            first_strike_at=figures.first_strike_at,
-            last_strike_at=figures.last_strike_at,
-            category=category.value,
-            reason=latest.reason if latest else row.reason,
-            due_at=_find_due(connection, row, category, settings)
-            if state is CaseState.OPEN
-            else None,
-        )
+    is_open = state is CaseState.OPEN
+    due_at = _find_due(connection, row, category, settings) if is_open else None
+    values = (
+        state.value,
+        *figures,
+        category.value,
+        latest.reason if latest else row.reason,
+        due_at,
     )
+    recounted = {f"new_{name}": value for name, value in zip(_RECOMPUTED, values, strict=True)}
+    connection.execute(_WRITE_CASE, recounted | {"of": case_id})
     return int(figures.strikes)
 
 
@@ -234,36 +269,22 @@ def _find_due(
     """
     if row.notices >= settings.max_notices:
         return None
-    makes_due = and_(find_untold(row), strikes.c.quiet.is_(False))
+    of_round = {"of": row.case, "in_round": row.round}
+    makes_due = of_round | {"closed_at": row.closed_at or _EVER, "enough_at": _EVER}
     missing = policy.find_threshold(category) - 1
     if missing:
-        enough_at = connection.execute(
-            select(strikes.c.counted_at)
-            .where(_find_counting(row))
-            .order_by(strikes.c.counted_at)
-            .offset(missing)
-            .limit(1)
-        ).scalar()
+        enough_at = connection.execute(_FIND_ENOUGH, of_round | {"missing": missing}).scalar()
         if enough_at is None:
             return None
-        makes_due = and_(makes_due, strikes.c.counted_at >= enough_at)
-    due_by = connection.execute(select(func.min(strikes.c.counted_at)).where(makes_due)).scalar()
+        makes_due["enough_at"] = enough_at
+    due_by = connection.execute(_FIND_DUE_BY, makes_due).scalar()
     if due_by is None:
         return None
     return policy.find_due(due_by, row.last_notice_at, category, settings)
 
 
-def _find_counting(row: Row[Any]) -> ColumnElement[bool]:
-    """Return what picks the strikes that count in the round of the case in `row`."""
-    return and_(
-        strikes.c.case == row.case,
-        strikes.c.round == row.round,
-        strikes.c.withdrawn.is_(False),
-    )
-
-
 def _is_counting() -> ColumnElement[bool]:
-    """Return what `_find_counting` picks, of every case that the statement names."""
+    """Return what picks the strikes that count in the round of their case."""
     return and_(
         strikes.c.case == cases.c.case,
         strikes.c.round == cases.c.round,

@@ -40,6 +40,8 @@ LEASE = timedelta(minutes=30)
 """How long one attempt may take before another node takes the notice over."""
 CLAIMED_AHEAD = 4
 """Notices claimed at once for each connection."""
+SENDERS = 2
+"""Notices under way for each connection."""
 FIRST_RETRY = timedelta(seconds=10)
 LAST_RETRY = timedelta(hours=1)
 
@@ -82,8 +84,7 @@ class Dispatcher:
         self._outage = Outage()
         self._asked = settings.delivery
         """What the outage is of: another relay may be there."""
-        self._starting = Group(writer, notices.start_data)
-        self._ending = Group(writer, self._write_endings)
+        self._steps = Group(writer, self._write_steps)
 
     def stop(self) -> None:
         """Claim no more; what is under way goes on."""
@@ -131,7 +132,11 @@ class Dispatcher:
         return len(claimed)
 
     async def _send_all(self, settings: DispatcherSettings) -> int:
-        """Send on all connections at once until nothing is due or a rest begins."""
+        """Send on all connections at once until nothing is due or a rest begins.
+
+        Twice as many senders as connections: while one waits for the commit of its ending, another
+        has the connection, and what both have to write shares a commit.
+        """
         claimed: deque[ClaimedNotice] = deque()
         turn = asyncio.Lock()
 
@@ -143,7 +148,8 @@ class Dispatcher:
             return tried
 
         results = await asyncio.gather(
-            *(send_some() for _ in range(settings.relay.max_connections)), return_exceptions=True
+            *(send_some() for _ in range(SENDERS * settings.relay.max_connections)),
+            return_exceptions=True,
         )
         if claimed:
             await self._give_back(claimed, settings)
@@ -203,7 +209,7 @@ class Dispatcher:
             settings.composer.compose(claimed),
             mail_from=_make_return_path(claimed, settings),
             rcpt=claimed.author,
-            before_data=lambda: self._starting.run((claimed.notice, claimed.claim)),
+            before_data=lambda: self._start_data(claimed),
         )
         match result:
             case Delivered(reply=reply):
@@ -221,17 +227,30 @@ class Dispatcher:
             case Abandoned():
                 pass  # another node has taken the notice over
 
+    async def _start_data(self, claimed: ClaimedNotice) -> bool:
+        return await self._steps.run(_Start(claimed.notice, claimed.claim)) is not None
+
     async def _settle(self, claimed: ClaimedNotice, state: NoticeState, detail: str) -> None:
         ending = Ending(claimed.notice, claimed.claim, state, detail, self._clock())
-        settled = await self._ending.run(ending)
-        if settled is not None:
+        settled = await self._steps.run(ending)
+        if isinstance(settled, Settled):
             log_settled(settled)
 
-    def _write_endings(
-        self, connection: Connection, endings: Sequence[Ending]
-    ) -> list[Settled | None]:
-        policy = self.settings.policy
-        return notices.settle(connection, endings, settings=policy, new_id=self._new_id)
+    def _write_steps(
+        self, connection: Connection, steps: Sequence[_Start | Ending]
+    ) -> list[_Start | Settled | None]:
+        """Write what ends and what starts in one transaction; None: that claim is lost."""
+        endings = [step for step in steps if isinstance(step, Ending)]
+        starts = [(step.notice, step.claim) for step in steps if isinstance(step, _Start)]
+        # Endings first: they lock authors, and everybody locks these before notices.
+        settled = iter(
+            notices.settle(connection, endings, settings=self.settings.policy, new_id=self._new_id)
+        )
+        started = iter(notices.start_data(connection, starts))
+        return [
+            next(settled) if isinstance(step, Ending) else step if next(started) else None
+            for step in steps
+        ]
 
     async def _defer(
         self, claimed: ClaimedNotice, result: Deferred, settings: DispatcherSettings
@@ -252,6 +271,14 @@ class Dispatcher:
         )
         if kept:
             log_deferred(claimed, next_at, result.detail)
+
+
+@dataclass(frozen=True, slots=True)
+class _Start:
+    """A claimed notice whose DATA is about to be sent."""
+
+    notice: str
+    claim: str
 
 
 @dataclass(frozen=True, slots=True)

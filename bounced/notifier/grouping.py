@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 
 from bounced.ledger.records import Entry, EntryStrike
 from bounced.model import Category, Reason, recipient_key
-from bounced.words.cleaning import clean_address, clean_domain
+from bounced.words.cleaning import clean_address, clean_domain, clean_slip
 
 MAX_CASES = 500
 """Cases that one mail shows; of more, the most urgent are shown and all are listed in a file."""
@@ -47,7 +47,7 @@ def show_subject(entry: Entry) -> str:
     """Return the address or domain for a person to read."""
     if find_kind(entry) == "domain":
         return clean_domain(entry.subject)
-    return clean_address(entry.subject)
+    return clean_slip(entry.slip) if entry.slip else clean_address(entry.subject)
 
 
 def name_subject(entry: Entry) -> dict[str, str]:
@@ -55,7 +55,7 @@ def name_subject(entry: Entry) -> dict[str, str]:
     shown = show_subject(entry)
     if find_kind(entry) == "domain":
         return {"domain": shown}
-    return {"address": shown, "domain": shown.rpartition("@")[2]}
+    return {"address": shown, "domain": clean_address(entry.subject).rpartition("@")[2]}
 
 
 def find_suggestion(entry: Entry) -> str | None:

@@ -7,9 +7,9 @@ of a stranger's address tells as much as the address, so it goes too, wherever i
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 
-from bounced.model import domain_key, recipient_key
+from bounced.model import domain_key, recipient_key, split_address
 from bounced.words.cleaning import clean
 
 MAX_SEEN_CHARS = 4000
@@ -23,8 +23,11 @@ _ADDRESS = re.compile(
     re.IGNORECASE | re.VERBOSE,
 )
 _LAST_WORD = re.compile(r"""[^\s<>()\[\]{},;:"'`|]{0,320}$""")
+_HOST = re.compile(r"[\w-]+(?:\.[\w-]+)*")
+_REGISTRY_LABELS = frozenset({"ac", "co", "com", "edu", "gov", "gv", "ne", "net", "or", "org"})
+"""What stands before a country where it gives names out one level lower: co.uk, or.at, com.tr."""
 _CHANGING = re.compile(
-    r"(?<![^\s<(\[])(?=\S*[0-9])(?=\S*[A-Za-z])[A-Za-z0-9._=-]{10,}(?![^\s>)\],;:.])"
+    r"(?<![^\s<(\[])(?=[\w.=-]*[0-9])(?=[\w.=-]*[A-Za-z])[A-Za-z0-9._=-]{10,}(?![^\s>)\],;:.])"
 )
 """Queue ids and host names, which differ between replies that say the same."""
 
@@ -58,15 +61,51 @@ def mask_reply(
         return HIDDEN + rest
 
     masked = _ADDRESS.sub(mask, line)
-    for domain in foreign:
-        if "." in domain:
-            masked = re.sub(rf"[\w.-]*{re.escape(domain)}", HIDDEN, masked, flags=re.IGNORECASE)
-    return masked
+    ours = shown | {split_address(address)[1] for address in known}
+    gone = {form for domain in foreign for form in _name_owner(domain, ours)}
+    lengths = {form.count(".") + 1 for form in gone}
+    return _HOST.sub(lambda host: HIDDEN if _is_of(host[0], gone, lengths) else host[0], masked)
 
 
 def fold_reply(reply: str, addresses: Iterable[str]) -> str:
     """Return what the reply has in common with others that say the same of other addresses."""
-    common = reply
-    for address in sorted(addresses, key=len, reverse=True):
-        common = re.sub(re.escape(address), HIDDEN, common, flags=re.IGNORECASE)
-    return _CHANGING.sub(HIDDEN, common)
+    seen = reply.casefold()
+    named = {address for address in addresses if address and address.casefold() in seen}
+    if named:
+        longest_first = sorted(named, key=len, reverse=True)
+        either = "|".join(map(re.escape, longest_first))
+        reply = re.sub(either, HIDDEN, reply, flags=re.IGNORECASE)
+    return _CHANGING.sub(HIDDEN, reply)
+
+
+def _name_owner(domain: str, ours: Collection[str]) -> Iterable[str]:
+    """Return the names by which hosts give away whose a stranger's domain is.
+
+    The domain as it was registered, for its mail hosts are siblings of `mail.`; one level lower
+    where ours is below it too. And the label that Microsoft makes of it (`kunde-de.mail...`).
+    """
+    name = _HOST.match(domain)
+    labels = domain_key(name[0]).split(".") if name else []
+    country = len(labels[-1]) == 2 if labels else False  # noqa: PLR2004 - ISO 3166
+    registered = 3 if country and labels[-2:-1] and labels[-2] in _REGISTRY_LABELS else 2
+    if len(labels) < registered or not labels[-1][:1].isalpha():
+        return ()
+    above_us = {each[at:] for each in ours for at in _list_starts(each)}
+    suffixes = (".".join(labels[-count:]) for count in range(registered, len(labels) + 1))
+    found = next((suffix for suffix in suffixes if suffix not in above_us), None)
+    return (found, found.replace(".", "-")) if found else ()
+
+
+def _list_starts(domain: str) -> list[int]:
+    """Return where the labels of a domain begin."""
+    return [0, *(at + 1 for at, character in enumerate(domain) if character == ".")]
+
+
+def _is_of(host: str, gone: Collection[str], lengths: Iterable[int]) -> bool:
+    """Tell whether one of the names stands in a host's name, whole labels compared."""
+    labels = domain_key(host).split(".")
+    return any(
+        ".".join(labels[at : at + length]) in gone
+        for length in lengths
+        for at in range(len(labels) - length + 1)
+    )

@@ -51,6 +51,11 @@ def clean_address(address: str) -> str:
     return f"{clean(local, MAX_LOCAL_CHARS)}@{clean_domain(domain)}"
 
 
+def clean_slip(address: str) -> str:
+    """Return the address for a person to read, the slip at its edge left as it is; total."""
+    return clean(address, MAX_ADDRESS_CHARS) if address.isascii() else clean_address(address)
+
+
 def clean_domain(domain: str) -> str:
     """Return the domain for a person to read; total.
 

@@ -111,7 +111,7 @@ async def test_a_name_that_cannot_exist_is_not_asked_for(server: NameServer, dom
 async def test_an_answer_holds_what_was_found(server: NameServer) -> None:
     resolver = make_resolver(server)
     found = await resolver.lookup("alias.test", RdataType.MX)
-    assert [str(record) for record in found.records] == RECORDS["gmail.test", "MX"]
+    assert sorted(map(str, found.records)) == sorted(RECORDS["gmail.test", "MX"])
     assert (found.outcome, found.ttl_s) == (Outcome.FOUND, 300)
 
 

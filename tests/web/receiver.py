@@ -30,13 +30,14 @@ class Receiver:
     script: list[str] = field(default_factory=list)
     heard: list[Heard] = field(default_factory=list)
     on_heard: Callable[[], None] = lambda: None
-    _hanging: list[asyncio.StreamWriter] = field(default_factory=list)
+    _open: list[asyncio.StreamWriter] = field(default_factory=list)
 
     @property
     def url(self) -> str:
         return f"http://127.0.0.1:{self.port}/hear"
 
     async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self._open.append(writer)
         try:
             self.heard.append(await _read(reader))
             self.on_heard()
@@ -47,7 +48,6 @@ class Receiver:
     async def _answer(self, line: str, writer: asyncio.StreamWriter) -> None:
         match line:
             case "hang":
-                self._hanging.append(writer)
                 return
             case "drip":
                 writer.write(b"HTTP/1.1 200 OK\r\n")
@@ -78,10 +78,11 @@ async def run_receiver(tls: ssl.SSLContext | None = None) -> AsyncIterator[Recei
     server = await asyncio.start_server(receiver.serve, "127.0.0.1", 0, ssl=tls)
     receiver.port = server.sockets[0].getsockname()[1]
     yield receiver
-    for writer in receiver._hanging:
-        writer.close()
     server.close()
+    for writer in receiver._open:
+        writer.transport.abort()
     await server.wait_closed()
+    await asyncio.sleep(0)  # what is aborted is closed by the loop's next turn
 
 
 async def _read(reader: asyncio.StreamReader) -> Heard:

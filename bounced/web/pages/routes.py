@@ -139,7 +139,7 @@ class Pages:
         return _lead_on(visit)
 
     async def _correct(self, visit: _Visit, case: PageCase, text: str) -> Response:
-        typed = judge_typed(text, case.entry.subject)
+        typed = judge_typed(text, case.entry.recipient)
         if typed.fault and case.state is not CaseState.CLOSED:
             return self._show_case(visit, case, typed)
 

@@ -11,14 +11,21 @@ from enum import StrEnum
 
 from pydantic import TypeAdapter, ValidationError
 
-from bounced.model import recipient_key, split_address
+from bounced.model import (
+    MAX_LOCAL_OCTETS,
+    UNSAFE_BEGINNINGS,
+    domain_key,
+    is_host_name,
+    recipient_key,
+    split_address,
+)
 from bounced.web.schema import Address
 from bounced.words.cleaning import MAX_ADDRESS_CHARS, clean
 
 _ADDRESS: TypeAdapter[str] = TypeAdapter(Address)
 _LOCAL = re.compile(r"[^\s.,;:\"()\[\]\\]+(\.[^\s.,;:\"()\[\]\\]+)*")
 """A dot-atom (RFC 5322 §3.2.3) in any letters; nobody's real address is a quoted string."""
-_DOMAIN = re.compile(r"([\w-]+\.)+[^\W\d_][\w-]+")
+_MIN_ENDING_CHARS = 2
 
 
 class TypedFault(StrEnum):
@@ -41,7 +48,7 @@ def judge_typed(text: str, old: str) -> Typed:
     address = text.strip().removeprefix("mailto:")
     if not _is_address(address):
         return Typed(text, TypedFault.ADDRESS)
-    if recipient_key(address) == recipient_key(old):
+    if recipient_key(address) == recipient_key(old) and _is_address(old):
         return Typed(text, TypedFault.SAME)
     return Typed(address)
 
@@ -54,4 +61,13 @@ def _is_address(address: str) -> bool:
     if clean(address, MAX_ADDRESS_CHARS) != address:
         return False
     local, domain = split_address(address)
-    return bool(_LOCAL.fullmatch(local) and _DOMAIN.fullmatch(domain))
+    host = domain_key(domain)
+    return (
+        len(local.encode()) <= MAX_LOCAL_OCTETS
+        and len(local.encode()) + 1 + len(host) <= MAX_ADDRESS_CHARS
+        and not local.startswith(UNSAFE_BEGINNINGS)
+        and _LOCAL.fullmatch(local) is not None
+        and not domain.endswith(".")
+        and is_host_name(host)
+        and len(host.rpartition(".")[2]) >= _MIN_ENDING_CHARS
+    )

@@ -12,7 +12,7 @@ from bounced.model import Category
 from bounced.web.pages.settings import PageSettings
 from bounced.web.pages.typed import Typed
 from bounced.words.catalogue import Words
-from bounced.words.cleaning import clean, clean_address, clean_domain
+from bounced.words.cleaning import clean, clean_address, clean_domain, clean_slip
 
 MAX_PROTOCOLS = 5
 """The buttons must not be far down on a telephone; the mail has more."""
@@ -218,5 +218,6 @@ def _name(case: PageCase) -> _Values:
     if is_domain(case):
         domain = clean_domain(case.entry.subject)
         return {"subject": domain, "domain": domain}
-    address = clean_address(case.entry.subject)
-    return {"subject": address, "address": address, "domain": address.rpartition("@")[2]}
+    entry, plain = case.entry, clean_address(case.entry.subject)
+    address = clean_slip(entry.slip) if entry.slip else plain
+    return {"subject": address, "address": address, "domain": plain.rpartition("@")[2]}
