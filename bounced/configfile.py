@@ -117,10 +117,36 @@ def _describe(
         return f"{source}: {name}: unknown key{_nearest_key(section, key)}"
     if detail["type"] == "model_type":
         return f"{source}: {name}: this is a section: write [{name}], and its keys below"
-    message = detail["msg"].removeprefix("Value error, ")
-    if detail["type"] == "tuple_type":
-        message = f'must be a list: write ["{detail["input"]}"]'
+    message = _say_fault(detail, section, key)
     return f"{source}: {name}: {message}" if name else f"{source}: {message}"
+
+
+def _say_fault(detail: ErrorDetails, section: str, key: str) -> str:
+    """Return what the value must be; our own checks say it themselves."""
+    match detail["type"]:
+        case "greater_than_equal" | "less_than_equal":
+            needed = _describe_range(section, key)
+        case "literal_error" | "enum":
+            needed = detail["ctx"]["expected"]
+        case "int_type" | "int_parsing" | "int_from_float":
+            needed = "a whole number"
+        case "bool_type" | "bool_parsing":
+            needed = "true or false"
+        case "string_type":
+            needed = "a text in quotes"
+        case "tuple_type":
+            needed = f'a list: write ["{detail["input"]}"]'
+        case _:
+            return detail["msg"].removeprefix("Value error, ")
+    return f"must be {needed}"
+
+
+def _describe_range(section: str, key: str) -> str:
+    """Return which numbers the key takes: `from 1 to 3`, `1 or more`."""
+    field = type(getattr(Settings(), section)).model_fields[key]
+    least = next(each.ge for each in field.metadata if hasattr(each, "ge"))
+    most = next((each.le for each in field.metadata if hasattr(each, "le")), None)
+    return f"{least} or more" if most is None else f"from {least} to {most}"
 
 
 def _nearest_key(section: str, key: str) -> str:

@@ -304,7 +304,7 @@ class Send:
 MAX_LOCAL_OCTETS = 64
 """RFC 5321 §4.5.3.1.1."""
 UNSAFE_BEGINNINGS = ("-", "+", "=", "|")
-"""Of a local part: an option or a pipe to a program, a formula to a spreadsheet. Nobody has one."""
+"""Of a local part: an option or a pipe to a program, a formula to a spreadsheet."""
 
 _MAX_DOMAIN_OCTETS = 253
 _LABEL = r"[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?"

@@ -54,7 +54,8 @@ def make_plan(settings: Settings, database_file: Path | None) -> Plan:
     """Read every file that is named and check it; raises ConfigError, RuleError."""
     keys = open_keys(settings, database_file)
     admission, policy = make_admission(settings), make_policy(settings)
-    composer = make_composer(settings, make_links(settings, lambda: keys.ring))
+    links, signer = make_links(settings, lambda: keys.ring), load_signer(settings)
+    composer = make_composer(settings, links=links, signer=signer)
     composer.check()
     if settings.webhook.secret_file:
         read_signing_secrets(settings.webhook.secret_file)
@@ -103,14 +104,16 @@ def list_open_secrets(plan: Plan) -> list[str]:
     return [said for path in files if path is not None and (said := describe_open_file(path))]
 
 
-def make_composer(settings: Settings, links: Links | None = None) -> Composer:
-    """Read words, templates and the certificate that signs; raises ConfigError."""
+def make_composer(
+    settings: Settings, *, links: Links | None = None, signer: Signer | None = None
+) -> Composer:
+    """Read words and templates; raises ConfigError."""
     return Composer(
         settings.notices.templates_directory,
         settings.notices,
         fallback_sender=f"postmaster@{settings.return_path.domains[0]}",
         links=links,
-        signer=load_signer(settings),
+        signer=signer,
     )
 
 

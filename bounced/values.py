@@ -30,6 +30,11 @@ _DURATION_UNITS = {
 _LONGEST = timedelta(days=36_500)
 _SIZE_UNITS = {"B": 1, "KiB": 2**10, "MiB": 2**20, "GiB": 2**30}
 _CLOCK_TIMES = re.compile(r"([01][0-9]|2[0-3]):([0-5][0-9])-([01][0-9]|2[0-3]):([0-5][0-9])")
+_LABEL = r"[a-z0-9_](?:[a-z0-9_-]{0,61}[a-z0-9_])?"
+_HOST = re.compile(rf"{_LABEL}(?:\.{_LABEL})*\.?")
+"""A host's name, in lower case; with the underscores that containers have."""
+_LONGEST_HOST = 254
+"""Its dot at the end included (RFC 1035 §2.3.4)."""
 _HIGHEST_PORT = 65_535
 _LONGEST_SOCKET_PATH = 107
 """Bytes; what Linux has room for (unix(7))."""
@@ -224,10 +229,14 @@ def _check_web_address(value: str) -> str:
     wrong = ValueError(f"{value!r} is no web address: write 'https://bounces.example.com'")
     try:
         parts = urlsplit(value)
-        host, _ = parts.hostname, parts.port
+        host, _ = parts.hostname or "", parts.port
+        if "[" in parts.netloc:
+            ipaddress.IPv6Address(host)
+        elif len(host) > _LONGEST_HOST or not _HOST.fullmatch(host):
+            raise wrong
     except ValueError:
         raise wrong from None
-    whole = parts.scheme in {"http", "https"} and host and value.isascii()
+    whole = parts.scheme in {"http", "https"} and value.isascii()
     if not whole or parts.fragment or parts.username or not value.isprintable():
         raise wrong
     if any(character in value for character in " <>\"'\\"):

@@ -65,6 +65,9 @@ def test_anything_else_are_no_quiet_times(value: object) -> None:
         ("https://example.com/bounces/", "https://example.com/bounces"),
         ("http://127.0.0.1:8080", "http://127.0.0.1:8080"),
         ("", ""),
+        ("http://[::1]:8080", "http://[::1]:8080"),
+        ("http://bounced_web:8080", "http://bounced_web:8080"),
+        ("https://Bounces.Example.com./", "https://Bounces.Example.com."),
     ],
 )
 def test_a_web_address_loses_its_last_slash(url: str, expected: str) -> None:
@@ -84,6 +87,15 @@ def test_a_web_address_loses_its_last_slash(url: str, expected: str) -> None:
         "https://bücher.example",
         "https://example.com:port",
         "javascript:alert(1)",
+        "https://a..example",
+        "https://.example",
+        "https://-a.example",
+        "https://a-.example",
+        f"https://{'a' * 64}.example",
+        f"https://{'a.' * 127}example",
+        "https://%41.example",
+        "https://[v1.a]",
+        "https://[::1",
     ],
 )
 def test_what_is_no_web_address_is_refused(url: str) -> None:

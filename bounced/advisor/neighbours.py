@@ -14,6 +14,7 @@ from rapidfuzz import process
 from rapidfuzz.distance import OSA
 
 from bounced.advisor.edit import Edit, find_edit
+from bounced.advisor.names import can_change_places, is_umlaut_without_e, makes_another_name
 from bounced.advisor.providers import Providers
 from bounced.advisor.slips import spell_out
 from bounced.model import domain_key
@@ -32,9 +33,6 @@ _CUT_SHORT = frozenset({"co", "cm", "om"})
 """Countries that a `.com` ends in when a letter of it is missing."""
 _ALIKE = (frozenset("0o"), frozenset("1l"), frozenset("1i"))
 _DIGITS = frozenset("0123456789")
-_VOWELS = frozenset("aeiou")
-_FLEXIONS = _VOWELS | {"s"}
-"""What makes Martina of Martin, Schulze of Schulz, Peters of Peter."""
 _SEPARATORS = frozenset(".-_ ")
 _SEPARATOR = re.compile(r"[.\-_ ]")
 _ACE = "xn--"
@@ -138,28 +136,18 @@ def _is_rearranged(typed: str, right: str) -> bool:
     """Tell whether only dots and hyphens differ, or first name and last name changed places."""
     if _SEPARATOR.sub("", typed) == _SEPARATOR.sub("", right):
         return True
-    return _SEPARATOR.split(typed) == _SEPARATOR.split(right)[::-1]
+    parts = _SEPARATOR.split(typed)
+    is_exchanged = parts == _SEPARATOR.split(right)[::-1]
+    return is_exchanged and can_change_places(parts[0], parts[-1])
 
 
 def _is_local_slip(edit: Edit) -> bool:
-    if edit.characters & _DIGITS:
+    if edit.characters & _DIGITS or edit.characters & _SEPARATORS:
+        return False
+    if makes_another_name(edit) or (edit.opens_part and not edit.doubled):
         return False
     if edit.swapped:
-        # Christina is not Christian.
-        is_ending = edit.closes_part and edit.characters & {"a", "e"}
-        return len(edit.part) >= _MIN_SWAPPED_CHARS and not is_ending
-    if edit.characters & _SEPARATORS or edit.opens_part:
-        return False
-    if edit.closes_part and edit.characters & _FLEXIONS:
-        return False
-    if len(edit.characters) == 2:  # one letter for another: Schreiner and Schreiber
-        return False
-    if edit.doubled or edit.halved or _is_spelled_out(edit):
+        return len(edit.part) >= _MIN_SWAPPED_CHARS
+    if edit.doubled or is_umlaut_without_e(edit):
         return len(edit.part) >= _MIN_DOUBLED_CHARS
-    both_vowels = edit.wrong in _VOWELS and edit.meant in _VOWELS
-    return edit.shortest_part_chars >= _LONG_PART_CHARS and not both_vowels
-
-
-def _is_spelled_out(edit: Edit) -> bool:
-    """Tell whether an umlaut lost its e, or got one."""
-    return edit.characters == {"e"} and edit.right[edit.at - 1] in "aou"
+    return edit.shortest_part_chars >= _LONG_PART_CHARS

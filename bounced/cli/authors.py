@@ -7,7 +7,7 @@ from typing import Annotated, Any
 import typer
 from sqlalchemy import Connection
 
-from bounced.cli.access import load_to_act, read, to_key, write
+from bounced.cli.access import load_to_act, read, write
 from bounced.cli.options import ConfigOption, InputError, JsonOption
 from bounced.cli.output import (
     print_facts,
@@ -23,6 +23,7 @@ from bounced.ledger import authors, queries
 from bounced.ledger.authors import SilentAuthor
 from bounced.ledger.records import CaseState
 from bounced.logs import Event, emit
+from bounced.model import recipient_key, split_address
 
 AuthorArgument = Annotated[str, typer.Argument(help="The author's address.")]
 
@@ -54,7 +55,7 @@ def show_author(
     author: AuthorArgument, as_json: JsonOption = False, config: ConfigOption = None
 ) -> None:
     """Show whether an author is mailed, and how many cases he has."""
-    key = to_key(author) or ""
+    key = _read_key(author)
 
     def find(connection: Connection) -> tuple[list[SilentAuthor], list[dict[str, Any]]]:
         return (
@@ -79,12 +80,20 @@ def show_author(
 @authors_app.command("reset")
 def reset_author(author: AuthorArgument, config: ConfigOption = None) -> None:
     """Mail an author again; what is held for him goes at the daemon's next beat."""
+    key = _read_key(author)
     settings = load_to_act(config)
-    now, key = read_clock(), to_key(author) or ""
+    now = read_clock()
     if not write(settings, lambda connection: authors.reset_author(connection, key, now)):
         raise InputError(f"{key}: this author is not silent; `bounced authors list` shows who is")
     emit(Event.AUTHOR_RESET, author=key, why="operator")
     say(f"{show(key)}: is mailed again")
+
+
+def _read_key(author: str) -> str:
+    """Return the form in which authors are stored; raises typer.BadParameter (exit 64)."""
+    if not all(split_address(author)):
+        raise typer.BadParameter(f"{author!r} is no mail address: write local@domain")
+    return recipient_key(author)
 
 
 def _describe(silent: SilentAuthor) -> dict[str, Any]:

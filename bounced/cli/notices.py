@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from datetime import datetime
 from typing import Annotated, Any, NamedTuple
 
 import typer
@@ -16,6 +17,7 @@ from bounced.cli.options import (
     JsonOption,
     LimitOption,
     find_limit,
+    find_quiet_end,
     load,
     open_ledger,
 )
@@ -39,7 +41,7 @@ from bounced.ledger.records import CaseState, ClaimedNotice, NoticeState
 from bounced.logs import Event, emit
 from bounced.model import split_address
 from bounced.notifier.examples import DIGEST, list_examples
-from bounced.plan import make_composer
+from bounced.plan import load_signer, make_composer
 from bounced.wiring import make_policy
 
 _WAITING = (NoticeState.OPEN.value, NoticeState.HELD.value)
@@ -50,6 +52,13 @@ class _Shown(NamedTuple):
 
     state: list[str | None]
     cases: list[str]
+
+
+class _Quiet(NamedTuple):
+    """The quiet hours that it is now."""
+
+    now: datetime
+    end: datetime
 
 
 notices_app = typer.Typer(no_args_is_help=True, help="Notices: mails to authors.")
@@ -64,6 +73,7 @@ def list_notices(
     config: ConfigOption = None,
 ) -> None:
     """List notices, newest first."""
+    quiet = _find_quiet(load(config))
 
     def find(connection: Connection) -> tuple[list[dict[str, Any]], list[_Shown]]:
         rows = queries.list_notices(
@@ -72,7 +82,7 @@ def list_notices(
             state=state.value if state else None,
             limit=find_limit(limit, as_json=as_json),
         )
-        return rows, [] if as_json else [_look_up(connection, row) for row in rows]
+        return rows, [] if as_json else [_look_up(connection, row, quiet) for row in rows]
 
     rows, shown = read(config, find)
     if as_json:
@@ -97,10 +107,11 @@ def show_notice(
     config: ConfigOption = None,
 ) -> None:
     """Show one notice and its cases: those it tells of or, where it waits, would tell of."""
+    quiet = _find_quiet(load(config))
 
     def find(connection: Connection) -> tuple[dict[str, Any], _Shown]:
         row = only(queries.list_notices(connection, notice=notice), notice, "notice")
-        return row, _look_up(connection, row)
+        return row, _look_up(connection, row, quiet)
 
     row, shown = read(config, find)
     if as_json:
@@ -131,7 +142,7 @@ def preview_notice(
     lead to a page that only says so.
     """
     settings = load(config)
-    composer = make_composer(settings)
+    composer = make_composer(settings, signer=load_signer(settings))
     if language is not None and language not in composer.words:
         known = ", ".join(composer.words)
         raise typer.BadParameter(f"{language!r} has no catalogue; there is {known}")
@@ -203,11 +214,21 @@ def _claim_and_undo(ledger: Ledger, notice: str, settings: Settings) -> ClaimedN
     raise InputError(f"{notice}: there is nothing to tell in it any more")
 
 
-def _look_up(connection: Connection, row: dict[str, Any]) -> _Shown:
+def _find_quiet(settings: Settings) -> _Quiet | None:
+    now = read_clock()
+    end = find_quiet_end(settings, now)
+    return _Quiet(now, end) if end else None
+
+
+def _look_up(connection: Connection, row: dict[str, Any], quiet: _Quiet | None) -> _Shown:
     """Return what the row of a notice does not say by itself."""
     if row["state"] in _WAITING:
+        is_open = row["state"] == NoticeState.OPEN.value
+        waits = quiet is not None and is_open and row["due_at"] <= quiet.now
+        until = [f"quiet until {show_minute(quiet.end)}"] if quiet and waits else []
         return _Shown(
-            [row["state"], row["why"], show_due(row["due_at"])], _list_waiting(connection, row)
+            [row["state"], row["why"], show_due(row["due_at"]), *until],
+            _list_waiting(connection, row),
         )
     told = [f"{slot['subject']} no. {slot['number']}" for slot in row["slots"]]
     if row["next_attempt_at"] is not None:

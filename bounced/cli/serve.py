@@ -11,8 +11,15 @@ import typer
 
 from bounced import logs, systemd
 from bounced.certificate import read_certificate
-from bounced.cli.options import ConfigOption, Exit, is_missing, load, name_database
-from bounced.cli.output import say
+from bounced.cli.options import (
+    ConfigOption,
+    Exit,
+    find_quiet_end,
+    is_missing,
+    load,
+    name_database,
+)
+from bounced.cli.output import say, show_minute
 from bounced.config import Settings, list_warnings
 from bounced.configfile import find_config_file
 from bounced.daemon import Daemon, read_clock
@@ -91,21 +98,25 @@ def _check_database(settings: Settings) -> Iterator[str]:
         else:
             ledger.prepare()  # raises where it is not the newest
             yield f"{name}, schema {version}"
-            yield _describe_waiting(ledger)
+            yield _describe_waiting(ledger, settings)
     finally:
         ledger.close()
 
 
-def _describe_waiting(ledger: Ledger) -> str:
+def _describe_waiting(ledger: Ledger, settings: Settings) -> str:
     """Say how many notices wait, and for what."""
-    counts = ledger.read(lambda connection: queries.count_waiting(connection, read_clock()))
+    now = read_clock()
+    counts = ledger.read(lambda connection: queries.count_waiting(connection, now))
+    quiet_end = find_quiet_end(settings, now)
+    due = f"notices: {counts['due']} due now"
     held = {
         "until `bounced notices release`": counts[HeldWhy.MODE],
         "for authors who are unreachable": counts[HeldWhy.UNREACHABLE],
         "for authors who want none": counts[HeldWhy.DECLINED],
     }
     told = [f"{count} held {what}" for what, count in held.items() if count]
-    return ", ".join([f"notices: {counts['due']} due now", *told])
+    quiet = [f"quiet until {show_minute(quiet_end)} UTC"] if quiet_end else []
+    return ", ".join([due, *quiet, *told])
 
 
 def _check_keys(settings: Settings) -> Iterator[str]:

@@ -26,10 +26,10 @@ from sqlalchemy import (
 )
 
 from bounced.ledger import policy
+from bounced.ledger.columns import UtcTime
 from bounced.ledger.policy import PolicySettings
 from bounced.ledger.records import CaseState, NoticeState
 from bounced.ledger.schema import (
-    UtcTime,
     authors,
     cases,
     is_under_way,
@@ -44,6 +44,8 @@ from bounced.model import Category
 
 DAILY = timedelta(hours=24)
 """What `daily_limit` speaks of."""
+LONGEST_WAIT = timedelta(hours=25)
+"""Longer than any notice waits claimed: leases, retries, quiet hours."""
 
 _Notices = Sequence[Row[Any]]
 
@@ -54,6 +56,15 @@ def is_silent() -> ColumnElement[bool]:
     return exists().where(authors.c.author == notices.c.author, silent).correlate(notices)
 
 
+def is_ready(now: datetime) -> ColumnElement[bool]:
+    """Return what picks the notices under way whose claim has run out.
+
+    A claim that seems longer than any was made by a clock that was ahead.
+    """
+    until = notices.c.claimed_until
+    return and_(is_under_way, or_(until <= now, until > now + LONGEST_WAIT))
+
+
 def claim_again(
     connection: Connection, now: datetime, lease: timedelta, limit: int, mark: str
 ) -> _Notices:
@@ -61,12 +72,8 @@ def claim_again(
 
     The one that was claimed first comes first.
     """
-    ready = and_(
-        is_under_way,
-        notices.c.state == NoticeState.CLAIMED.value,
-        notices.c.claimed_until <= now,
-        ~is_silent(),
-    )
+    is_claimed = notices.c.state == NoticeState.CLAIMED.value
+    ready = and_(is_ready(now), is_claimed, ~is_silent())
     in_order = (notices.c.claimed_at, notices.c.notice)
     chosen = connection.execute(
         select(notices.c.notice)

@@ -6,17 +6,16 @@ from collections.abc import Iterable, Sequence
 from itertools import chain
 from typing import Any
 
-from sqlalchemy import Connection, Row, and_, func, select
+from sqlalchemy import Connection, Row, Select, and_, func, select
 
 from bounced.ledger.records import ClaimedNotice, Entry, EntryStrike
 from bounced.ledger.schema import failures, notices, reports, sends, slots, strikes
 from bounced.model import Category, Reason, recipient_key, split_address
 
-_TOLD_CASE = func.coalesce(strikes.c.told_case, strikes.c.case)
-_TOLD = (
+_TOLD: Select[Any] = (
     select(
         strikes.c.notice,
-        _TOLD_CASE.label("case"),
+        func.coalesce(strikes.c.told_case, strikes.c.case).label("case"),
         strikes.c.recipient,
         strikes.c.failed_at,
         sends.c.title,
@@ -77,10 +76,9 @@ def read_entry(connection: Connection, notice: str, case: str) -> Entry | None:
     ).one_or_none()
     if slot is None:
         return None
+    told_case = _TOLD.selected_columns["case"]
     told = connection.execute(
-        _TOLD.where(strikes.c.notice == notice)
-        .where(_TOLD_CASE == case)
-        .order_by(*_NEWEST_FIRST)
+        _TOLD.where(strikes.c.notice == notice).where(told_case == case).order_by(*_NEWEST_FIRST)
     ).all()
     return _read_entry(slot, told)
 

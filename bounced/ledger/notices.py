@@ -1,4 +1,4 @@
-"""Notices, step by step: held, claimed with a fencing mark, sent, settled.
+"""Notices, step by step: held, released, claimed with a fencing mark, put off.
 
 A notice is open → claimed (slots taken) → data_started → sent, failed or outcome_unknown
 (DESIGN §5.3). Every step after the claim names its mark, so that a node which lost its claim
@@ -7,15 +7,12 @@ can do nothing more.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any
 
 from sqlalchemy import (
-    ColumnElement,
     Connection,
-    Row,
     and_,
     bindparam,
     case,
@@ -25,51 +22,18 @@ from sqlalchemy import (
     tuple_,
     update,
 )
-from sqlalchemy.sql.dml import ReturningUpdate
 
 from bounced.ledger.claims import claim_again, claim_due, is_silent, take_slots
 from bounced.ledger.entries import read_claimed
-from bounced.ledger.outbox import NewEvent, publish
 from bounced.ledger.policy import PolicySettings
-from bounced.ledger.records import CaseState, ClaimedNotice, HeldWhy, NoticeState
+from bounced.ledger.records import ClaimedNotice, HeldWhy, NoticeState
 from bounced.ledger.schema import (
-    UtcTime,
     authors,
-    cases,
     is_under_way,
     is_waiting,
     notices,
-    slots,
 )
-from bounced.ledger.strikes import NewId, Opened, lock_authors, open_digests
-from bounced.ledger.tally import recount_all
-from bounced.logs import Event
-
-SETTLED_EVENTS = {
-    NoticeState.SENT: Event.NOTICE_SENT,
-    NoticeState.FAILED: Event.NOTICE_FAILED,
-    NoticeState.OUTCOME_UNKNOWN: Event.NOTICE_OUTCOME_UNKNOWN,
-}
-
-
-_OPEN_STILL = or_(is_under_way, notices.c.state == NoticeState.OUTCOME_UNKNOWN.value)
-
-
-def _build_end(which: ColumnElement[bool]) -> ReturningUpdate[Any]:
-    """Return what ends the notices that `which` picks."""
-    attempted_at, now = notices.c.attempted_at, bindparam("now", type_=UtcTime)
-    return (
-        update(notices)
-        .where(which)
-        .values(
-            state=bindparam("ended"),
-            settled_at=case((attempted_at > now, attempted_at), else_=now),
-            detail=bindparam("said"),
-            claimed_until=None,
-        )
-        .returning(*notices.c)
-    )
-
+from bounced.ledger.strikes import NewId
 
 # What runs for each group of mails is built once: building takes as long as running.
 _START = (
@@ -77,49 +41,9 @@ _START = (
     .where(notices.c.notice.in_(bindparam("named", expanding=True)))
     .where(tuple_(notices.c.notice, notices.c.claim).in_(bindparam("claims", expanding=True)))
     .where(notices.c.state == NoticeState.CLAIMED.value)
+    .where(~is_silent())
     .values(state=NoticeState.DATA_STARTED.value)
     .returning(notices.c.notice, notices.c.claim)
-)
-_READ_AUTHORS = select(notices.c.author).where(
-    notices.c.notice.in_(bindparam("named", expanding=True))
-)
-_END_OURS = _build_end(
-    and_(
-        notices.c.notice == bindparam("ours"),
-        notices.c.claim == bindparam("mark"),
-        _OPEN_STILL,
-        notices.c.state != bindparam("ended"),
-    )
-)
-_OF_CASES = (
-    update(cases)
-    .where(slots.c.notice.in_(bindparam("named", expanding=True)))
-    .where(notices.c.notice == slots.c.notice)
-    .where(cases.c.case == slots.c.case)
-    .values(
-        last_notice_at=case(
-            (cases.c.last_notice_at > notices.c.settled_at, cases.c.last_notice_at),
-            else_=notices.c.settled_at,
-        )
-    )
-)
-_NOTE_SETTLED = _OF_CASES.where(cases.c.unsettled_notice.is_(None))
-_FREE = (
-    _OF_CASES.where(cases.c.unsettled_notice == slots.c.notice)
-    .values(
-        unsettled_notice=None,
-        state=case(
-            (cases.c.state == CaseState.CLOSED.value, cases.c.state),
-            (cases.c.notices >= bindparam("most"), CaseState.EXHAUSTED.value),
-            else_=CaseState.OPEN.value,
-        ),
-    )
-    .returning(cases.c.case, cases.c.state, cases.c.due_at)
-)
-_READ_SLOTS = (
-    select(slots.c.notice, slots.c.case, slots.c.subject, slots.c.number)
-    .where(slots.c.notice.in_(bindparam("named", expanding=True)))
-    .order_by(slots.c.category, slots.c.subject)
 )
 
 
@@ -132,46 +56,12 @@ class Held:
     why: HeldWhy
 
 
-@dataclass(frozen=True, slots=True)
-class Ending:
-    """How a claimed notice ended."""
-
-    notice: str
-    claim: str
-    state: NoticeState
-    """Sent, failed or outcome_unknown."""
-    detail: str | None
-    at: datetime
-
-
-@dataclass(frozen=True, slots=True)
-class SlotTaken:
-    """What a notice spends of a case's three."""
-
-    case: str
-    subject: str
-    number: int
-
-
-@dataclass(frozen=True, slots=True)
-class Settled:
-    """A notice that is over, and the cases that it used up."""
-
-    notice: str
-    author: str
-    message_id: str
-    state: NoticeState
-    detail: str | None
-    slots: tuple[SlotTaken, ...]
-    exhausted: tuple[SlotTaken, ...]
-    opened: tuple[Opened, ...]
-
-
 def hold_due(connection: Connection, now: datetime, *, everyone: bool) -> list[Held]:
     """Keep back the due digests of silent authors and, where `everyone`, all but released ones.
 
     A digest that is held collects what happens, as an open one does.
     """
+    _let_go(connection)
     due = and_(is_waiting, notices.c.state == NoticeState.OPEN.value, notices.c.due_at <= now)
     kept = or_(is_silent(), notices.c.released.is_(False)) if everyone else is_silent()
     why = (
@@ -207,7 +97,6 @@ def release_held(connection: Connection, notice: str | None, now: datetime) -> l
     held = and_(
         is_waiting,
         notices.c.state == NoticeState.HELD.value,
-        # Earlier versions noted no reason, and had no other.
         notices.c.why == HeldWhy.MODE.value,
     )
     rows = connection.execute(
@@ -272,7 +161,7 @@ def preview(
 def start_data(connection: Connection, claims: Sequence[tuple[str, str]]) -> list[bool]:
     """Commit that DATA is about to be sent for notices, each named with its mark.
 
-    False: that claim is lost, nothing may be sent.
+    False: that claim is lost, or the author has become silent; nothing may be sent.
     """
     if not claims:
         return []
@@ -314,83 +203,6 @@ def give_back(
         )
 
 
-def settle(
-    connection: Connection,
-    endings: Sequence[Ending],
-    *,
-    settings: PolicySettings,
-    new_id: NewId,
-) -> list[Settled | None]:
-    """End notices as sent, failed or outcome_unknown; None for one that was settled already.
-
-    One that another node called outcome_unknown may still be settled by the node that knows.
-    """
-    if not endings:
-        return []
-    named = {"named": [ending.notice for ending in endings]}
-    lock_authors(connection, connection.execute(_READ_AUTHORS, named).scalars())
-    ended: list[Row[Any]] = []
-    ours_ended: list[bool] = []
-    for ending in endings:
-        ours = {"ours": ending.notice, "mark": ending.claim}
-        rows = _end(connection, _END_OURS, ending.state, ending.detail, ending.at, **ours)
-        ended += rows
-        ours_ended.append(bool(rows))
-    settled = {
-        each.notice: each
-        for each in _settle_cases(connection, ended, settings=settings, new_id=new_id)
-    }
-    return [
-        settled[ending.notice] if is_ours else None
-        for ending, is_ours in zip(endings, ours_ended, strict=True)
-    ]
-
-
-def settle_lost(
-    connection: Connection, now: datetime, *, settings: PolicySettings, new_id: NewId
-) -> list[Settled]:
-    """End as outcome_unknown every notice whose daemon was lost after DATA began."""
-    lost = and_(
-        is_under_way,
-        notices.c.state == NoticeState.DATA_STARTED.value,
-        notices.c.claimed_until <= now,
-    )
-    found = _lock_notices(connection, lost)
-    if not found:
-        return []
-    ended = _end(
-        connection,
-        _build_end(and_(lost, notices.c.notice.in_(found))),
-        NoticeState.OUTCOME_UNKNOWN,
-        "the daemon stopped between DATA and the reply",
-        now,
-    )
-    return _settle_cases(connection, ended, settings=settings, new_id=new_id)
-
-
-def settle_silent(
-    connection: Connection, now: datetime, *, settings: PolicySettings, new_id: NewId
-) -> list[Settled]:
-    """End as failed every notice that waits for another attempt, its author silent by now."""
-    silent = and_(
-        is_under_way,
-        notices.c.state == NoticeState.CLAIMED.value,
-        notices.c.claimed_until <= now,
-        is_silent(),
-    )
-    found = _lock_notices(connection, silent)
-    if not found:
-        return []
-    ended = _end(
-        connection,
-        _build_end(and_(silent, notices.c.notice.in_(found))),
-        NoticeState.FAILED,
-        "not tried again: the author cannot be reached or wants no notices",
-        now,
-    )
-    return _settle_cases(connection, ended, settings=settings, new_id=new_id)
-
-
 def expire_claims(connection: Connection, now: datetime) -> int:
     """End the claims of a daemon that is gone; for a database with one daemon only.
 
@@ -405,86 +217,15 @@ def expire_claims(connection: Connection, now: datetime) -> int:
     ).rowcount
 
 
-def _lock_notices(connection: Connection, which: ColumnElement[bool]) -> list[str]:
-    """Lock the authors of some notices; return the notices."""
-    found = connection.execute(select(notices.c.notice, notices.c.author).where(which)).all()
-    lock_authors(connection, {row.author for row in found})
-    return [row.notice for row in found]
+def _let_go(connection: Connection) -> None:
+    """Open again what is held for a silence that is over.
 
-
-def _end(
-    connection: Connection,
-    statement: ReturningUpdate[Any],
-    state: NoticeState,
-    detail: str | None,
-    now: datetime,
-    **which: str,
-) -> Sequence[Row[Any]]:
-    """Write down how notices ended, never before their last attempt whatever the clock says."""
-    how = {"ended": state.value, "said": detail, "now": now}
-    return connection.execute(statement, how | which).all()
-
-
-def _settle_cases(
-    connection: Connection, ended: Sequence[Row[Any]], *, settings: PolicySettings, new_id: NewId
-) -> list[Settled]:
-    """Free the cases of settled notices; the interval runs from settlement, never backwards."""
-    if not ended:
-        return []
-    ids = [row.notice for row in ended]
-    exhausted = _free_cases(connection, ids, settings)
-    now = max(row.settled_at for row in ended)
-    opened = open_digests(connection, {row.author for row in ended}, now, new_id)
-    taken = read_slots(connection, ids)
-    settled = [
-        Settled(
-            row.notice,
-            row.author,
-            row.message_id,
-            NoticeState(row.state),
-            row.detail,
-            taken[row.notice],
-            tuple(slot for slot in taken[row.notice] if slot.case in exhausted),
-            tuple(digest for digest in opened if digest.author == row.author),
-        )
-        for row in sorted(ended, key=lambda row: (row.claimed_at, row.notice))
-    ]
-    publish(connection, (event for each in settled for event in _tell(each)), now)
-    return settled
-
-
-def _free_cases(connection: Connection, ids: Sequence[str], settings: PolicySettings) -> set[str]:
-    """Let cases go that settled notices tell of; return those that have no notice left.
-
-    Their strikes are as they were. What came meanwhile has made a case due by its last notice, and
-    is due by this one.
+    Whoever ended it could not see a digest that was being held at that moment.
     """
-    named = {"named": ids}
-    # Of a notice whose outcome was unknown the cases were let go before.
-    connection.execute(_NOTE_SETTLED, named)
-    freed = connection.execute(_FREE, named | {"most": settings.max_notices}).all()
-    due = [row.case for row in freed if row.due_at is not None]
-    if due:
-        recount_all(connection, cases.c.case.in_(due), settings)
-    return {row.case for row in freed if row.state == CaseState.EXHAUSTED.value}
-
-
-def _tell(settled: Settled) -> Iterator[NewEvent]:
-    """Yield what the sending application hears of a settled notice."""
-    ids = {"notice": settled.notice, "author": settled.author}
-    yield NewEvent(
-        SETTLED_EVENTS[settled.state], ids | {"slots": [asdict(slot) for slot in settled.slots]}
+    connection.execute(
+        update(notices)
+        .where(is_waiting, notices.c.state == NoticeState.HELD.value)
+        .where(notices.c.why.in_([HeldWhy.DECLINED.value, HeldWhy.UNREACHABLE.value]))
+        .where(~is_silent())
+        .values(state=NoticeState.OPEN.value, why=None)
     )
-    for slot in settled.exhausted:
-        yield NewEvent(
-            Event.CASE_EXHAUSTED,
-            ids | {"case": slot.case, "subject": slot.subject, "notices": slot.number},
-        )
-
-
-def read_slots(connection: Connection, ids: Collection[str]) -> dict[str, tuple[SlotTaken, ...]]:
-    """Return what notices spend, in the order in which they list their cases."""
-    found: dict[str, list[SlotTaken]] = {notice: [] for notice in ids}
-    for row in connection.execute(_READ_SLOTS, {"named": [*ids]}):
-        found[row.notice].append(SlotTaken(row.case, row.subject, row.number))
-    return {notice: tuple(taken) for notice, taken in found.items()}

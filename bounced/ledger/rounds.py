@@ -130,11 +130,14 @@ def _end_rehearsed_notices(connection: Connection, now: datetime) -> None:
         )
         .returning(notices.c.notice)
     ).scalars()
+    ids = ended.all()
     connection.execute(
         update(cases)
-        .where(cases.c.unsettled_notice.in_(ended.all()))
+        .where(cases.c.unsettled_notice.in_(ids))
         .values(unsettled_notice=None, last_notice_at=now)
     )
+    # What they would have told of is still to be told.
+    connection.execute(update(strikes).where(strikes.c.notice.in_(ids)).values(notice=None))
 
 
 def _lock_author_of(connection: Connection, case: str) -> None:

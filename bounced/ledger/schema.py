@@ -2,16 +2,11 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
-from enum import StrEnum
-
 from sqlalchemy import (
     BigInteger,
     Boolean,
     CheckConstraint,
     Column,
-    DateTime,
-    Dialect,
     ForeignKey,
     Index,
     Integer,
@@ -19,63 +14,16 @@ from sqlalchemy import (
     MetaData,
     String,
     Table,
-    Text,
-    TypeDecorator,
     false,
     text,
 )
 
-from bounced.ledger.records import (
-    CaseState,
-    NoticeState,
-    ReportState,
-    WebhookState,
-    clean_text,
-)
+from bounced.ledger.columns import COUNT, ID, CleanText, UtcTime, one_of, partial_index
+from bounced.ledger.records import CaseState, NoticeState, ReportState, WebhookState
 from bounced.model import Category
 
 MAX_NOTICES = 3
 """What the database refuses to exceed, whatever the configuration says."""
-
-_ID = String(16)
-# SQLite counts rows by itself in a column that is declared INTEGER, and in no other.
-_COUNT = BigInteger().with_variant(Integer(), "sqlite")
-
-
-class UtcTime(TypeDecorator[datetime]):
-    """An aware UTC time; SQLite keeps it naive, so the zone is put back on the way out."""
-
-    impl = DateTime(timezone=True)
-    cache_ok = True
-
-    def process_bind_param(self, value: datetime | None, dialect: Dialect) -> datetime | None:  # noqa: ARG002 - the base class's signature
-        """Refuse naive times, turn the others into UTC."""
-        if value is None:
-            return None
-        assert value.tzinfo is not None, "a naive time never reaches the ledger"
-        return value.astimezone(UTC)
-
-    def process_result_value(self, value: datetime | None, dialect: Dialect) -> datetime | None:  # noqa: ARG002 - the base class's signature
-        """Return an aware UTC time."""
-        if value is None:
-            return None
-        return value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
-
-
-class CleanText(TypeDecorator[str]):
-    """Text as the world sends it: NUL and lone surrogates, which no database takes, replaced."""
-
-    impl = Text
-    cache_ok = True
-
-    def process_bind_param(self, value: str | None, dialect: Dialect) -> str | None:  # noqa: ARG002 - the base class's signature
-        """Replace what cannot be stored by U+FFFD."""
-        return None if value is None else clean_text(value)
-
-
-def _one_of(column: str, values: type[StrEnum], name: str) -> CheckConstraint:
-    listed = ", ".join(f"'{value.value}'" for value in values)
-    return CheckConstraint(f"{column} IN ({listed})", name=name)
 
 
 metadata = MetaData(
@@ -91,7 +39,7 @@ metadata = MetaData(
 sends = Table(
     "sends",
     metadata,
-    Column("send", _ID, primary_key=True),
+    Column("send", ID, primary_key=True),
     Column("registered_at", UtcTime, nullable=False),
     Column("author", CleanText, nullable=False),
     Column("reference", CleanText),
@@ -109,17 +57,12 @@ sends = Table(
 Index("uq_sends_key", sends.c.key, unique=True)
 is_unlearned = text("learned IS FALSE")
 """Condition of the partial index, as of those below."""
-Index(
-    "ix_sends_unlearned",
-    sends.c.registered_at,
-    sqlite_where=is_unlearned,
-    postgresql_where=is_unlearned,
-)
+partial_index("ix_sends_unlearned", sends.c.registered_at, where=is_unlearned)
 
 send_recipients = Table(
     "send_recipients",
     metadata,
-    Column("send", _ID, ForeignKey("sends.send", ondelete="CASCADE"), primary_key=True),
+    Column("send", ID, ForeignKey("sends.send", ondelete="CASCADE"), primary_key=True),
     Column("recipient_key", CleanText, primary_key=True),
     Column("recipient", CleanText, nullable=False),
     Column("position", Integer, nullable=False),
@@ -128,7 +71,7 @@ send_recipients = Table(
 reports = Table(
     "reports",
     metadata,
-    Column("report", _ID, primary_key=True),
+    Column("report", ID, primary_key=True),
     Column("received_at", UtcTime, nullable=False),
     # As the door saw it.
     Column("client", CleanText),
@@ -136,7 +79,7 @@ reports = Table(
     Column("envelope_recipient", CleanText, nullable=False),
     Column("door", CleanText, nullable=False),
     Column("token_type", String(1)),
-    Column("token_id", _ID),
+    Column("token_id", ID),
     Column("token_day", Integer),
     Column("vouched", Boolean, nullable=False, server_default=false()),
     Column("size", Integer, nullable=False),
@@ -158,35 +101,25 @@ reports = Table(
     Column("protocol_subject", CleanText),
     Column("protocol_sent_at", UtcTime),
     Column("protocol_language", CleanText),
-    _one_of("state", ReportState, "state"),
+    one_of("state", ReportState, "state"),
 )
-Index(
-    "ix_reports_waiting",
-    reports.c.received_at,
-    sqlite_where=text("state = 'stored'"),
-    postgresql_where=text("state = 'stored'"),
-)
+partial_index("ix_reports_waiting", reports.c.received_at, where=text("state = 'stored'"))
 Index("ix_reports_received_at", reports.c.received_at)
 Index("ix_reports_state_received_at", reports.c.state, reports.c.received_at)
-Index(
-    "ix_reports_token_id",
-    reports.c.token_id,
-    sqlite_where=text("token_id IS NOT NULL"),
-    postgresql_where=text("token_id IS NOT NULL"),
-)
+partial_index("ix_reports_token_id", reports.c.token_id, where=text("token_id IS NOT NULL"))
 
 report_contents = Table(
     "report_contents",
     metadata,
     # Apart from `reports`, whose rows are rewritten when their state changes.
-    Column("report", _ID, ForeignKey("reports.report", ondelete="CASCADE"), primary_key=True),
+    Column("report", ID, ForeignKey("reports.report", ondelete="CASCADE"), primary_key=True),
     Column("raw", LargeBinary, nullable=False),
 )
 
 failures = Table(
     "failures",
     metadata,
-    Column("report", _ID, ForeignKey("reports.report", ondelete="CASCADE"), primary_key=True),
+    Column("report", ID, ForeignKey("reports.report", ondelete="CASCADE"), primary_key=True),
     Column("position", Integer, primary_key=True),
     Column("recipient", CleanText),
     Column("original_recipient", CleanText),
@@ -204,28 +137,18 @@ failures = Table(
     Column("evidence_where", CleanText),
     Column("ignored", CleanText),
     # What it counts for, where it counts; what its text is one of, where no rule speaks.
-    Column("strike", _ID),
+    Column("strike", ID),
     Column("subject", CleanText),
-    Column("cluster", _ID),
+    Column("cluster", ID),
 )
-Index(
-    "ix_failures_strike",
-    failures.c.strike,
-    sqlite_where=text("strike IS NOT NULL"),
-    postgresql_where=text("strike IS NOT NULL"),
-)
-Index(
-    "ix_failures_cluster",
-    failures.c.cluster,
-    sqlite_where=text("cluster IS NOT NULL"),
-    postgresql_where=text("cluster IS NOT NULL"),
-)
+partial_index("ix_failures_strike", failures.c.strike, where=text("strike IS NOT NULL"))
+partial_index("ix_failures_cluster", failures.c.cluster, where=text("cluster IS NOT NULL"))
 
 text_clusters = Table(
     "text_clusters",
     metadata,
     # The key lets each be found once only, whoever reads its first text.
-    Column("cluster", _ID, primary_key=True),
+    Column("cluster", ID, primary_key=True),
     Column("text", CleanText, nullable=False),
     Column("found_at", UtcTime, nullable=False),
 )
@@ -233,7 +156,7 @@ text_clusters = Table(
 cases = Table(
     "cases",
     metadata,
-    Column("case", _ID, primary_key=True),
+    Column("case", ID, primary_key=True),
     Column("author", CleanText, nullable=False),
     Column("subject", CleanText, nullable=False),
     Column("category", CleanText, nullable=False),
@@ -249,15 +172,15 @@ cases = Table(
     # The last proof, or an operator's word, that mail arrives again.
     Column("reset_at", UtcTime),
     Column("due_at", UtcTime),
-    Column("unsettled_notice", _ID),
+    Column("unsettled_notice", ID),
     # The address that may be meant, and when that was last looked into.
     Column("suggestion", CleanText),
     Column("advised_at", UtcTime),
     # How a closed case was closed; the new address, where somebody named it.
     Column("closed_why", CleanText),
     Column("corrected_to", CleanText),
-    _one_of("state", CaseState, "state"),
-    _one_of("category", Category, "category"),
+    one_of("state", CaseState, "state"),
+    one_of("category", Category, "category"),
     CheckConstraint(f"notices BETWEEN 0 AND {MAX_NOTICES}", name="at_most_three"),
     CheckConstraint("round >= 0", name="round"),
 )
@@ -269,12 +192,7 @@ is_unadvised = text(
     "AND (advised_at IS NULL OR advised_at < last_strike_at)"
 )
 """Condition of the partial index, as of those below."""
-Index(
-    "ix_cases_unadvised",
-    cases.c.due_at,
-    sqlite_where=is_unadvised,
-    postgresql_where=is_unadvised,
-)
+partial_index("ix_cases_unadvised", cases.c.due_at, where=is_unadvised)
 
 strikes = Table(
     "strikes",
@@ -283,36 +201,31 @@ strikes = Table(
     Column("author", CleanText, primary_key=True),
     Column("recipient_key", CleanText, primary_key=True),
     Column("send_key", CleanText, primary_key=True),
-    Column("case", _ID, ForeignKey("cases.case", ondelete="CASCADE"), nullable=False),
+    Column("case", ID, ForeignKey("cases.case", ondelete="CASCADE"), nullable=False),
     Column("round", Integer, nullable=False),
-    Column("report", _ID, nullable=False),
+    Column("report", ID, nullable=False),
     Column("position", Integer, nullable=False),
     Column("recipient", CleanText, nullable=False),
     Column("category", CleanText, nullable=False),
     Column("reason", CleanText, nullable=False),
     Column("failed_at", UtcTime, nullable=False),
     Column("counted_at", UtcTime, nullable=False),
-    Column("send", _ID),
-    Column("notice", _ID),
+    Column("send", ID),
+    Column("notice", ID),
     # Set by replay alone: causes no mail, is told along with others.
     Column("quiet", Boolean, nullable=False, server_default=false()),
     # Set by replay alone: counts no longer, or was told of in another case.
     Column("withdrawn", Boolean, nullable=False, server_default=false()),
-    Column("told_case", _ID),
+    Column("told_case", ID),
 )
 Index("ix_strikes_case_round", strikes.c.case, strikes.c.round, strikes.c.failed_at)
 Index("ix_strikes_report", strikes.c.report)
-Index(
-    "ix_strikes_notice",
-    strikes.c.notice,
-    sqlite_where=text("notice IS NOT NULL"),
-    postgresql_where=text("notice IS NOT NULL"),
-)
+partial_index("ix_strikes_notice", strikes.c.notice, where=text("notice IS NOT NULL"))
 
 notices = Table(
     "notices",
     metadata,
-    Column("notice", _ID, primary_key=True),
+    Column("notice", ID, primary_key=True),
     Column("author", CleanText, nullable=False),
     Column("state", CleanText, nullable=False),
     Column("created_at", UtcTime, nullable=False),
@@ -329,31 +242,15 @@ notices = Table(
     Column("detail", CleanText),
     # Why it is held.
     Column("why", CleanText),
-    _one_of("state", NoticeState, "state"),
+    one_of("state", NoticeState, "state"),
 )
 is_waiting = text("state IN ('open', 'held')")
 is_under_way = text("state IN ('claimed', 'data_started')")
 """Conditions of the partial indexes; SQLite uses one only where a query says the same words."""
-Index(
-    "uq_notices_open",
-    notices.c.author,
-    unique=True,
-    sqlite_where=is_waiting,
-    postgresql_where=is_waiting,
-)
+partial_index("uq_notices_open", notices.c.author, unique=True, where=is_waiting)
 Index("ix_notices_author_settled_at", notices.c.author, notices.c.settled_at)
-Index(
-    "ix_notices_waiting",
-    notices.c.due_at,
-    sqlite_where=is_waiting,
-    postgresql_where=is_waiting,
-)
-Index(
-    "ix_notices_unsettled",
-    notices.c.claimed_until,
-    sqlite_where=is_under_way,
-    postgresql_where=is_under_way,
-)
+partial_index("ix_notices_waiting", notices.c.due_at, where=is_waiting)
+partial_index("ix_notices_unsettled", notices.c.claimed_until, where=is_under_way)
 
 slots = Table(
     "slots",
@@ -362,8 +259,8 @@ slots = Table(
     Column("subject", CleanText, primary_key=True),
     Column("round", Integer, primary_key=True),
     Column("number", Integer, primary_key=True),
-    Column("case", _ID, ForeignKey("cases.case", ondelete="CASCADE"), nullable=False),
-    Column("notice", _ID, ForeignKey("notices.notice"), nullable=False),
+    Column("case", ID, ForeignKey("cases.case", ondelete="CASCADE"), nullable=False),
+    Column("notice", ID, ForeignKey("notices.notice"), nullable=False),
     Column("category", CleanText, nullable=False),
     Column("reason", CleanText, nullable=False),
     Column("max_notices", Integer, nullable=False),
@@ -380,7 +277,7 @@ authors = Table(
     Column("author", CleanText, primary_key=True),
     Column("unreachable_at", UtcTime),
     # The notice that bounced.
-    Column("unreachable_notice", _ID),
+    Column("unreachable_notice", ID),
     Column("declined_at", UtcTime),
 )
 
@@ -398,7 +295,7 @@ Index("ix_reached_domain", reached.c.domain)
 webhooks = Table(
     "webhooks",
     metadata,
-    Column("webhook", _ID, primary_key=True),
+    Column("webhook", ID, primary_key=True),
     Column("created_at", UtcTime, nullable=False),
     Column("event", CleanText, nullable=False),
     # A JSON object: the request's body, the same bytes at every attempt.
@@ -408,34 +305,29 @@ webhooks = Table(
     Column("next_at", UtcTime),
     Column("settled_at", UtcTime),
     Column("detail", CleanText),
-    _one_of("state", WebhookState, "state"),
+    one_of("state", WebhookState, "state"),
 )
 is_unsent = text("state = 'waiting'")
 """Condition of the partial index, as of those above."""
-Index(
-    "ix_webhooks_unsent",
-    webhooks.c.next_at,
-    sqlite_where=is_unsent,
-    postgresql_where=is_unsent,
-)
+partial_index("ix_webhooks_unsent", webhooks.c.next_at, where=is_unsent)
 Index("ix_webhooks_created_at", webhooks.c.created_at)
 
 replays = Table(
     "replays",
     metadata,
     # A replay that is under way or was interrupted, by what it judges with.
-    Column("fingerprint", _ID, primary_key=True),
+    Column("fingerprint", ID, primary_key=True),
     Column("since_at", UtcTime),
     Column("started_at", UtcTime, nullable=False),
     # The last report that is done.
     Column("received_at", UtcTime),
-    Column("report", _ID),
+    Column("report", ID),
 )
 
 events = Table(
     "events",
     metadata,
-    Column("id", _COUNT, primary_key=True),
+    Column("id", COUNT, primary_key=True),
     # Where readers find it; given after the commit, in the order in which commits are seen.
     Column("position", BigInteger),
     Column("at", UtcTime, nullable=False),
@@ -446,12 +338,7 @@ events = Table(
 is_unnumbered = text("position IS NULL")
 """Condition of the partial index, as of those above."""
 Index("uq_events_position", events.c.position, unique=True)
-Index(
-    "ix_events_unnumbered",
-    events.c.id,
-    sqlite_where=is_unnumbered,
-    postgresql_where=is_unnumbered,
-)
+partial_index("ix_events_unnumbered", events.c.id, where=is_unnumbered)
 Index("ix_events_at", events.c.at)
 
 event_counter = Table(

@@ -93,10 +93,14 @@ class Composer:
         return self._signer.sign(message) if self._signer else message
 
     def check(self) -> None:
-        """Compose samples of every reason in every language; raises ConfigError at a fault."""
+        """Compose samples of every reason in every language; raises ConfigError at a fault.
+
+        With links that lead nowhere, whether or not mails have some: what templates make of them
+        is looked at, not how they are sealed.
+        """
         for language in self.words:
             for sample in list_samples(language):
-                self.compose(sample, links=self._links or _link_nowhere)
+                self.compose(sample, links=_link_nowhere)
 
     def _put_together(
         self, notice: ClaimedNotice, view: NoticeView, words: Words, mark: str

@@ -75,6 +75,8 @@ class Refused:
     """Refused for good: 5xx to MAIL, RCPT or DATA."""
 
     detail: str
+    asked: bool = True
+    """Whether it was the relay that refused; False: it would have, and was not asked."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -156,7 +158,8 @@ class SmtpDelivery:
         """Hand the mail over; `before_data` is awaited between RCPT's reply and DATA."""
         path = _make_path(rcpt)
         if path is None:
-            return Refused("not sent: the author's address is not one that SMTP can carry")
+            why = "not sent: the author's address is not one that SMTP can carry"
+            return Refused(why, asked=False)
         form = policy.SMTP if path.isascii() else policy.SMTPUTF8
         mail = _Mail(mail_from, path, _stuff(message.as_bytes(policy=form)), before_data)
         async with self._places:

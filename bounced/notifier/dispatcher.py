@@ -16,12 +16,12 @@ from zoneinfo import ZoneInfo
 from sqlalchemy import Connection
 
 from bounced.config import NoticeSettings, RelaySettings
-from bounced.ledger import notices
-from bounced.ledger.notices import Ending, Settled
+from bounced.ledger import notices, settling
 from bounced.ledger.policy import PolicySettings
 from bounced.ledger.records import ClaimedNotice, NoticeState
+from bounced.ledger.settling import Ending, Settled
 from bounced.ledger.writer import Group, Writer
-from bounced.model import TokenType
+from bounced.model import ConfigError, TokenType
 from bounced.notifier.compose import Composer
 from bounced.notifier.delivery import (
     Abandoned,
@@ -104,7 +104,7 @@ class Dispatcher:
 
     async def _settle_left(self, now: datetime, settings: DispatcherSettings) -> None:
         """Settle what a lost daemon has left, and what is no longer to be tried."""
-        for settle in (notices.settle_lost, notices.settle_silent):
+        for settle in (settling.settle_lost, settling.settle_silent):
             settled = await self._writer.run(
                 lambda connection, settle=settle: settle(  # type: ignore[misc] # a lambda has no annotations
                     connection, now, settings=settings.policy, new_id=self._new_id
@@ -147,12 +147,14 @@ class Dispatcher:
                 tried += 1
             return tried
 
-        results = await asyncio.gather(
-            *(send_some() for _ in range(SENDERS * settings.relay.max_connections)),
-            return_exceptions=True,
-        )
-        if claimed:
-            await self._give_back(claimed, settings)
+        try:
+            results = await asyncio.gather(
+                *(send_some() for _ in range(SENDERS * settings.relay.max_connections)),
+                return_exceptions=True,
+            )
+        finally:  # when the daemon stops, too
+            if claimed:
+                await self._give_back(claimed, settings)
         for result in results:
             if isinstance(result, BaseException):
                 raise result
@@ -173,6 +175,8 @@ class Dispatcher:
         now = self._clock()
         if self._stopping:
             return _Rest(now, "the daemon stopped")
+        if self.settings is not settings:
+            return _Rest(now, "the configuration has changed")
         quiet_end = settings.find_quiet_end(now)
         if quiet_end is not None:
             return _Rest(quiet_end, "it is quiet")
@@ -205,8 +209,13 @@ class Dispatcher:
         )
 
     async def _send(self, claimed: ClaimedNotice, settings: DispatcherSettings) -> None:
+        try:
+            message = settings.composer.compose(claimed)
+        except ConfigError as error:
+            await self._defer(claimed, f"cannot be composed: {error}", settings)
+            return
         result = await settings.delivery.deliver(
-            settings.composer.compose(claimed),
+            message,
             mail_from=_make_return_path(claimed, settings),
             rcpt=claimed.author,
             before_data=lambda: self._start_data(claimed),
@@ -215,15 +224,21 @@ class Dispatcher:
             case Delivered(reply=reply):
                 self._outage.note_up()
                 await self._settle(claimed, NoticeState.SENT, reply)
-            case Refused(detail=detail):
-                self._outage.note_up()
+            case Refused(detail=detail, asked=asked):
+                if asked:
+                    self._outage.note_up()
                 await self._settle(claimed, NoticeState.FAILED, detail)
             case OutcomeUnknown(detail=detail):
                 if self._outage.is_on:
                     self._outage.note_down(self._clock())
                 await self._settle(claimed, NoticeState.OUTCOME_UNKNOWN, detail)
-            case Deferred():
-                await self._defer(claimed, result, settings)
+            case Deferred(detail=detail, relay_down=True):
+                await self._defer(
+                    claimed, detail, settings, until=self._outage.note_down(self._clock())
+                )
+            case Deferred(detail=detail):
+                self._outage.note_up()
+                await self._defer(claimed, detail, settings)
             case Abandoned():
                 pass  # another node has taken the notice over
 
@@ -244,7 +259,9 @@ class Dispatcher:
         starts = [(step.notice, step.claim) for step in steps if isinstance(step, _Start)]
         # Endings first: they lock authors, and everybody locks these before notices.
         settled = iter(
-            notices.settle(connection, endings, settings=self.settings.policy, new_id=self._new_id)
+            settling.settle(
+                connection, endings, settings=self.settings.policy, new_id=self._new_id
+            )
         )
         started = iter(notices.start_data(connection, starts))
         return [
@@ -253,24 +270,30 @@ class Dispatcher:
         ]
 
     async def _defer(
-        self, claimed: ClaimedNotice, result: Deferred, settings: DispatcherSettings
+        self,
+        claimed: ClaimedNotice,
+        detail: str,
+        settings: DispatcherSettings,
+        *,
+        until: datetime | None = None,
     ) -> None:
+        """Try again `until` then, by default after a pause that grows; or give up.
+
+        Never at the first attempt: until then the notice may only have waited.
+        """
         now = self._clock()
-        next_at = now + min(LAST_RETRY, FIRST_RETRY * 2 ** min(claimed.attempts - 1, 20))
-        if result.relay_down:
-            next_at = self._outage.note_down(now)
-        else:
-            self._outage.note_up()
-        if now - claimed.claimed_at > settings.relay.give_up:
-            await self._settle(claimed, NoticeState.FAILED, f"given up: {result.detail}")
+        pause = min(LAST_RETRY, FIRST_RETRY * 2 ** min(claimed.attempts - 1, 20))
+        next_at = until or now + pause
+        if claimed.attempts > 1 and now - claimed.claimed_at > settings.relay.give_up:
+            await self._settle(claimed, NoticeState.FAILED, f"given up: {detail}")
             return
         kept = await self._writer.run(
             lambda connection: notices.defer(
-                connection, claimed.notice, claimed.claim, next_at, result.detail
+                connection, claimed.notice, claimed.claim, next_at, detail
             )
         )
         if kept:
-            log_deferred(claimed, next_at, result.detail)
+            log_deferred(claimed, next_at, detail)
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 
 from bounced.ledger.records import ClaimedNotice, Entry, EntryStrike
 from bounced.model import REASONS, Reason
+from bounced.notifier.samples import make_case_id
 
 DIGEST = "digest"
 """The example that shows most."""
@@ -16,6 +17,12 @@ _TITLES = {
     "de": ("Neubau Lindenhof – Baubesprechung Nr. 14", "Abnahme Rohbau", "Begehung Haus B"),
     "en": ("Linden Court – Site meeting no. 14", "Shell acceptance", "Inspection of house B"),
 }
+_NAMES = (
+    ("BV-2026-014", "https://protokolle.example/p/8f3a"),
+    ("BV-2026-015", "https://protokolle.example/p/2c71"),
+    ("BV-2026-009", "https://protokolle.example/p/d05e"),
+)
+"""Reference and page of each."""
 _LOCALS = ("a.klein", "buero", "c.weber", "einkauf", "f.wagner", "info", "j.becker", "planung")
 _FIRMS = ("amt", "elektro", "geruest", "holzbau", "kunde", "maler", "sanitaer", "statik")
 _REPLIES = {
@@ -30,22 +37,33 @@ _REPLIES = {
 }
 
 
+@dataclass(frozen=True, slots=True)
+class _Protocol:
+    """What an example's author has sent."""
+
+    title: str
+    reference: str
+    url: str
+
+
 def list_examples(language: str) -> dict[str, ClaimedNotice]:
     """Return notices by name; their titles are German or English, whatever the language."""
     titles = _TITLES["de" if language == "de" else "en"]
+    protocols = tuple(_Protocol(title, *name) for title, name in zip(titles, _NAMES, strict=True))
+    first = protocols[0]
     typo = replace(
-        _make_case(Reason.DOMAIN_UNKNOWN, "max.huber@gmial.com", titles),
+        _make_case(Reason.DOMAIN_UNKNOWN, "max.huber@gmial.com", first),
         suggestion="max.huber@gmail.com",
     )
     examples = {
         "single": [typo],
-        "last": [_make_case(Reason.USER_UNKNOWN, "p.mayer@kunde.example", titles, number=3)],
-        "sender": [_make_case(Reason.DKIM, "jan@statik.example", titles)],
-        "spam": [_make_case(Reason.CONTENT, "planung@amt.example", titles)],
-        DIGEST: _make_digest(typo, titles),
-        "forty": [_make_numbered(Reason.USER_UNKNOWN, nth, titles[:1]) for nth in range(40)],
+        "last": [_make_case(Reason.USER_UNKNOWN, "p.mayer@kunde.example", first, number=3)],
+        "sender": [_make_case(Reason.DKIM, "jan@statik.example", first)],
+        "spam": [_make_case(Reason.CONTENT, "planung@amt.example", first)],
+        DIGEST: _make_digest(typo, protocols),
+        "forty": [_make_numbered(Reason.USER_UNKNOWN, nth, first) for nth in range(40)],
         "two-hundred": [
-            _make_numbered(reason, nth, titles[nth % len(titles) :])
+            _make_numbered(reason, nth, protocols[nth % len(protocols)])
             for reason, numbers in (
                 (Reason.USER_UNKNOWN, range(120)),
                 (Reason.MAILBOX_FULL, range(120, 200)),
@@ -56,16 +74,17 @@ def list_examples(language: str) -> dict[str, ClaimedNotice]:
     return {name: _make_notice(entries, language) for name, entries in examples.items()}
 
 
-def _make_digest(typo: Entry, titles: tuple[str, ...]) -> list[Entry]:
+def _make_digest(typo: Entry, protocols: tuple[_Protocol, ...]) -> list[Entry]:
+    first, second, third = protocols
     return [
         typo,
-        _make_case(Reason.USER_UNKNOWN, "p.mayer@kunde.example", titles[1:], number=3),
-        _make_case(Reason.MAILBOX_DISABLED, "c.weber@holzbau.example", titles, number=2),
-        _make_case(Reason.CONTENT, "planung@amt.example", titles),
-        _make_case(Reason.DKIM, "jan@statik.example", titles),
-        _make_case(Reason.MAILBOX_FULL, "info@maler.example", titles[1:]),
-        _make_case(Reason.TOO_LARGE, "einkauf@sanitaer.example", titles[2:], number=2),
-        _make_case(Reason.EXPIRED, "buero@elektro.example", titles, forwarded=True),
+        _make_case(Reason.USER_UNKNOWN, "p.mayer@kunde.example", second, number=3),
+        _make_case(Reason.MAILBOX_DISABLED, "c.weber@holzbau.example", first, number=2),
+        _make_case(Reason.CONTENT, "planung@amt.example", first),
+        _make_case(Reason.DKIM, "jan@statik.example", first),
+        _make_case(Reason.MAILBOX_FULL, "info@maler.example", second),
+        _make_case(Reason.TOO_LARGE, "einkauf@sanitaer.example", third, number=2),
+        _make_case(Reason.EXPIRED, "buero@elektro.example", first, forwarded=True),
     ]
 
 
@@ -82,38 +101,38 @@ def _make_notice(entries: list[Entry], language: str) -> ClaimedNotice:
     )
 
 
-def _make_numbered(reason: Reason, nth: int, titles: tuple[str, ...]) -> Entry:
+def _make_numbered(reason: Reason, nth: int, protocol: _Protocol) -> Entry:
     """Return one of many cases, each of another address."""
     local = f"{_LOCALS[nth % len(_LOCALS)]}{nth // len(_LOCALS) or ''}"
     address = f"{local}@{_FIRMS[nth // 3 % len(_FIRMS)]}.example"
-    return _make_case(reason, address, titles[:1], number=nth % 7 // 3 + 1)
+    return _make_case(reason, address, protocol, number=nth % 7 // 3 + 1)
 
 
 def _make_case(
     reason: Reason,
     address: str,
-    titles: tuple[str, ...],
+    protocol: _Protocol,
     *,
     number: int = 1,
     forwarded: bool = False,
 ) -> Entry:
-    """Return a case of the first title; a sender domain's has two recipients."""
+    """Return a case of this protocol; a sender domain's has two recipients."""
     category = next(category for category, reasons in REASONS.items() if reason in reasons)
     is_domain = reason is Reason.DKIM
     strike = EntryStrike(
         recipient=address,
         failed_at=_SENT_AT + timedelta(minutes=2),
-        title=titles[0],
+        title=protocol.title,
         sent_at=_SENT_AT,
-        reference="BV-2026-014",
-        url="https://protokolle.example/p/8f3a",
+        reference=protocol.reference,
+        url=protocol.url,
         reply=_REPLIES[reason].format(address=address),
         remote_mta=f"mx.{address.rpartition('@')[2]}",
         forwarded=forwarded,
     )
     other = replace(strike, recipient="petra@kunde.example")
     return Entry(
-        case=f"{reason.value} {address}",
+        case=make_case_id(f"{reason.value} {address}"),
         subject="bergerbau.example" if is_domain else address,
         category=category,
         reason=reason,

@@ -55,7 +55,7 @@ def name_subject(entry: Entry) -> dict[str, str]:
     shown = show_subject(entry)
     if find_kind(entry) == "domain":
         return {"domain": shown}
-    return {"address": shown, "domain": clean_address(entry.subject).rpartition("@")[2]}
+    return {"address": shown, "domain": shown.rpartition("@")[2]}
 
 
 def find_suggestion(entry: Entry) -> str | None:

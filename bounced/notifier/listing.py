@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import csv
 import io
+import re
 from collections.abc import Iterable
 from zoneinfo import ZoneInfo
 
@@ -24,7 +25,8 @@ COLUMNS = ("address", "reason", "number", "suggestion", "protocol", "at")
 MAX_TITLE_CHARS = 60
 BYTE_ORDER_MARK = "\ufeff"
 
-_FORMULA_SIGNS = ("=", "+", "-", "@")
+_FORMULA = re.compile(r"""(^|[;,\t\r\n])([\s"]*)(?=[=+\-@＝＋－＠])""")
+"""Where a cell begins, by whatever separator the spreadsheet takes; our quotes may not hold."""
 
 
 def make_list(notice: ClaimedNotice, words: Words, settings: NoticeSettings) -> str:
@@ -55,4 +57,4 @@ def _list_rows(entry: Entry, words: Words, settings: NoticeSettings) -> Iterable
 
 def _guard(cell: str) -> str:
     """Return the cell so that no spreadsheet takes a stranger's text for a formula."""
-    return f"'{cell}" if cell.startswith(_FORMULA_SIGNS) else cell
+    return _FORMULA.sub(r"\1\2'", cell)

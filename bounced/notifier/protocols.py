@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Sequence
-from datetime import date
 from zoneinfo import ZoneInfo
 
 from bounced.config import NoticeSettings
@@ -12,11 +10,11 @@ from bounced.ledger.records import EntryStrike
 from bounced.notifier.grouping import list_recipients
 from bounced.notifier.view import ProtocolView
 from bounced.words.catalogue import Words
-from bounced.words.cleaning import clean, clean_address, clean_url
+from bounced.words.cleaning import clean_address, clean_url
+from bounced.words.naming import find_protocol_key, name_protocol
 
 MAX_RECIPIENTS = 200
 """Recipients shown of one protocol, where a case is a domain."""
-MAX_TITLE_CHARS = 120
 
 
 class Protocols:
@@ -35,20 +33,15 @@ class Protocols:
         return list(groups.values())
 
     def find_key(self, strike: EntryStrike) -> object:
-        """Tell protocols apart; one that went out in single mails left within the same day."""
-        sent_on: date | None = (
-            strike.sent_at.astimezone(self._zone).date() if strike.sent_at else None
+        """Tell protocols apart."""
+        return find_protocol_key(
+            strike.title, strike.reference, strike.url, strike.sent_at, self._zone
         )
-        return (strike.title, strike.reference, strike.url, sent_on)
 
     def name(self, strike: EntryStrike) -> str:
         """Return title and reference, as far as they are known and may be shown; else ""."""
         is_shown = self._quote_subject or not strike.title_from_subject
-        title = clean(strike.title or "", MAX_TITLE_CHARS) if is_shown else ""
-        reference = clean(strike.reference or "", MAX_TITLE_CHARS)
-        if not title or not reference or _names(title, reference):
-            return title or reference
-        return f"{title} ({reference})"
+        return name_protocol(strike.title if is_shown else None, strike.reference)
 
     def tell(self, strikes: Sequence[EntryStrike], *, with_recipients: bool) -> ProtocolView:
         """Return the protocol that the strikes have in common."""
@@ -66,9 +59,3 @@ class Protocols:
             if more > 0
             else None,
         )
-
-
-def _names(title: str, reference: str) -> bool:
-    """Tell whether the title needs no reference beside it, because it has it."""
-    whole_words = rf"(?<!\w){re.escape(reference)}(?!\w)"
-    return re.search(whole_words, title, re.IGNORECASE) is not None

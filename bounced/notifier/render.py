@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 import textwrap
 import traceback
 from pathlib import Path
@@ -27,6 +28,8 @@ HTML = "notice.html.j2"
 WIDTH = 72
 """Columns of the text part, so that a quoted copy stays within RFC 5322's 78."""
 
+_ALIKE = 0.8
+"""How alike a file's name must be to one of ours to be a slip, from 0 to 1."""
 NO_BREAK_SPACE = "\u00a0"
 
 _FAULTS = (
@@ -48,6 +51,8 @@ class Renderer:
         """Read the templates; raises ConfigError naming file and line of a syntax error."""
         ours = PackageLoader("bounced.notifier", "templates")
         site = [FileSystemLoader(directory)] if directory else []
+        if directory:
+            _refuse_slips(directory)
         self._environment = ImmutableSandboxedEnvironment(
             loader=ChoiceLoader([*site, ours]),
             autoescape=select_autoescape(["html.j2"], default=False),
@@ -113,6 +118,17 @@ def wrap(text: str, indent: int = 0, hang: int = 0) -> str:
 def underline(text: str, mark: str) -> str:
     """Return the text with a line of marks below, as long as its longest line."""
     return f"{text}\n{mark * max(len(line) for line in text.split(chr(10)))}"
+
+
+def _refuse_slips(directory: Path) -> None:
+    """Raise ConfigError for a template that would never be read, its name being nearly ours.
+
+    Where ours is there too, it may be meant to be included.
+    """
+    for path in sorted(directory.glob("*.j2")):
+        meant = difflib.get_close_matches(path.name, (TEXT, HTML), n=1, cutoff=_ALIKE)
+        if meant and not (directory / meant[0]).exists():
+            raise ConfigError(f"{path}: no template has this name; did you mean {meant[0]}?")
 
 
 def _describe_syntax(error: TemplateSyntaxError) -> ConfigError:

@@ -90,15 +90,16 @@ def _name_owner(domain: str, ours: Collection[str]) -> Iterable[str]:
     registered = 3 if country and labels[-2:-1] and labels[-2] in _REGISTRY_LABELS else 2
     if len(labels) < registered or not labels[-1][:1].isalpha():
         return ()
-    above_us = {each[at:] for each in ours for at in _list_starts(each)}
+    above_us = {part for each in ours for part in _list_suffixes(each)}
     suffixes = (".".join(labels[-count:]) for count in range(registered, len(labels) + 1))
     found = next((suffix for suffix in suffixes if suffix not in above_us), None)
     return (found, found.replace(".", "-")) if found else ()
 
 
-def _list_starts(domain: str) -> list[int]:
-    """Return where the labels of a domain begin."""
-    return [0, *(at + 1 for at, character in enumerate(domain) if character == ".")]
+def _list_suffixes(domain: str) -> Iterable[str]:
+    """Return the domain and those above it."""
+    labels = domain.split(".")
+    return (".".join(labels[at:]) for at in range(len(labels)))
 
 
 def _is_of(host: str, gone: Collection[str], lengths: Iterable[int]) -> bool:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from bounced.ledger.notices import SETTLED_EVENTS, Held, Settled
+from bounced.ledger.notices import Held
 from bounced.ledger.records import ClaimedNotice, NoticeState
+from bounced.ledger.settling import SETTLED_EVENTS, Settled
 from bounced.logs import Event, emit
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from datetime import UTC, datetime, timedelta
 
 from bounced.ledger.records import ClaimedNotice, Entry, EntryStrike
@@ -67,7 +68,7 @@ def make_entry(
     is_domain = category is Category.AUTH_FAILURE
     address = f"{local or reason.value}@kunde.example"
     return Entry(
-        case=f"{reason.value} {number} {local}",
+        case=make_case_id(f"{reason.value} {number} {local}"),
         subject="bau.example" if is_domain else address,
         category=category,
         reason=reason,
@@ -80,6 +81,11 @@ def make_entry(
         strikes_total=strikes + number - 1,
         suggestion=suggestion,
     )
+
+
+def make_case_id(name: str) -> str:
+    """Return an id in the form of the ledger's, always the same for the same name."""
+    return hashlib.sha256(name.encode()).hexdigest()[:16]
 
 
 def _make_crowd(*, strikes: int) -> list[Entry]:

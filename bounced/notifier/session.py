@@ -39,6 +39,10 @@ _TIME_FAULTS = frozenset({9, 10})
 """OpenSSL's X509_V_ERR_CERT_NOT_YET_VALID, X509_V_ERR_CERT_HAS_EXPIRED."""
 
 
+_NO_TLS = "WRONG_VERSION_NUMBER"
+"""What OpenSSL calls a greeting in clear."""
+
+
 class SessionMaker:
     """Opens sessions, each greeted, encrypted and logged in as the settings want it."""
 
@@ -82,19 +86,26 @@ class SessionMaker:
     async def _prepare(self, client: SMTP) -> None:
         await client.connect()  # UnicodeError: the host is none that DNS could know
         await client.ehlo()
+        if self._settings.security == "starttls":
+            if not client.supports_extension("starttls"):
+                raise SendError(
+                    "it offers no STARTTLS, which relay.security = 'starttls' demands; "
+                    "port 465 wants 'tls'"
+                )
+            await client.starttls()
+            await client.ehlo()
         if self._settings.username:
             await self._login(client)
 
     def _make_client(self) -> SMTP:
-        """Return a client that never goes on in clear where TLS is wanted."""
-        security = self._settings.security
+        """Return a client that begins TLS by itself only where it is the first thing said."""
         return SMTP(
             hostname=self._settings.host,
             port=self._settings.port,
             local_hostname=self._hostname,
             timeout=self._timeout_s,
-            use_tls=security == "tls",
-            start_tls=security == "starttls",
+            use_tls=self._settings.security == "tls",
+            start_tls=False,
             tls_context=self._tls_context,
         )
 
@@ -132,9 +143,17 @@ class SessionMaker:
             raise SendError(f"relay.password_file: {path}: {why}") from None
 
     def _explain(self, error: SendError | SMTPException | OSError | UnicodeError) -> str:
-        """Return what went wrong, and for a certificate which key to look at."""
-        said = describe(error)
-        cause = error if isinstance(error, ssl.SSLCertVerificationError) else error.__cause__
+        """Return what went wrong, and for TLS which key to look at."""
+        # The library names the relay too.
+        said = describe(error).replace(
+            f" to {self._settings.host} on port {self._settings.port}", ""
+        )
+        cause = error if isinstance(error, ssl.SSLError) else error.__cause__
+        if isinstance(cause, ssl.SSLError) and cause.reason == _NO_TLS:
+            return (
+                f"{said}; it does not begin with TLS, which relay.security = "
+                f"{self._settings.security!r} demands; port 587 wants 'starttls'"
+            )
         if not isinstance(cause, ssl.SSLCertVerificationError):
             return said
         if cause.verify_code in _NAME_FAULTS:

@@ -25,7 +25,7 @@ from bounced.notifier.grouping import (
     show_subject,
     sort_entries,
 )
-from bounced.notifier.protocols import MAX_RECIPIENTS, MAX_TITLE_CHARS, Protocols
+from bounced.notifier.protocols import MAX_RECIPIENTS, Protocols
 from bounced.notifier.replies import MAX_SEEN_CHARS, fold_reply, mask_reply
 from bounced.notifier.view import (
     BatchView,
@@ -39,6 +39,7 @@ from bounced.notifier.view import (
 )
 from bounced.words.catalogue import Words
 from bounced.words.cleaning import clean, clean_domain, clean_url
+from bounced.words.naming import MAX_TITLE_CHARS
 
 MAX_PROTOCOLS = 10
 """Protocols shown of one case."""

@@ -20,7 +20,7 @@ from bounced.web.guard import Guard, RefusalLog
 from bounced.web.health import Health
 from bounced.web.openapi import make_document
 from bounced.web.operations import OPERATIONS, Operation
-from bounced.web.pages.routes import Pages
+from bounced.web.pages.routes import PATH, Pages
 from bounced.web.problem import Problem
 from bounced.web.rim import Rim
 
@@ -51,9 +51,9 @@ def make_app(api: Api) -> Starlette:
             Route("/readyz", health.ready),
             Route("/metrics", health.metrics),
             Route("/openapi.json", show_document),
-            Route("/n/{token}", pages.answer, methods=["GET", "POST"]),
+            Route(f"{PATH}{{token}}", pages.answer, methods=["GET", "POST"]),
         ],
-        middleware=[Middleware(Rim)],
+        middleware=[Middleware(Rim, pages=PATH, apologize=pages.apologize)],
         exception_handlers={Problem: _answer_problem, HTTPException: _answer_http},
     )
     app.router.redirect_slashes = False  # a body is not sent twice, nor by the client's Host

@@ -133,7 +133,7 @@ class WebhookSender:
                 client.stream("POST", settings.url, content=body, headers=headers) as response,
             ):
                 status = int(response.status_code)
-        except (ConfigError, httpx2.HTTPError, TimeoutError) as error:
+        except (ConfigError, httpx2.HTTPError, httpx2.InvalidURL, TimeoutError) as error:
             return _NotTaken(_describe(error), away=True)
         if HTTPStatus.OK <= status < HTTPStatus.MULTIPLE_CHOICES:
             return _Taken(status)

@@ -10,6 +10,7 @@ from __future__ import annotations
 import difflib
 import gettext
 import io
+import re
 import string
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -27,6 +28,12 @@ from babel.numbers import format_decimal
 from bounced.model import ConfigError
 
 MEASURE = "en"
+
+_TEXT = re.compile(r'(msg\S+ )?"([^"\\]|\\.)*"')
+"""A line of a catalogue that holds text: one string, every quote inside it escaped."""
+_CHECKED = ("notice.", "subject.", "page.")
+_DISPENSABLE = frozenset({"application", "count", "number", "of", "title"})
+"""What a site may leave out; without another placeholder nobody knows what is spoken of."""
 
 Forms = tuple[str, ...]
 Phrases = Mapping[str, Forms]
@@ -100,6 +107,8 @@ def _combine(language: str, ours: _File | None, site: _File | None, measure: Phr
     path = files[0].path
     phrases = dict(ours.phrases if ours else {}) | dict(site.phrases if site else {})
     _check_known(path, phrases, measure)
+    if site:
+        _check_kept(path, site.phrases, ours.phrases if ours else measure)
     _check_complete(path, phrases, measure)
     translations, *fallbacks = (_compile(file.catalog) for file in files)
     for fallback in fallbacks:
@@ -141,7 +150,7 @@ def _read_site(directory: Path) -> dict[str, _File]:
 def _read(path: str, name: str, content: bytes) -> _File:
     locale = _find_locale(path, name.removesuffix(".po"))
     try:
-        content.decode("utf-8")
+        _check_quotes(path, content.decode("utf-8"))
         # The plural rule is the language's own: a site's few phrases need no header.
         catalog = read_po(io.BytesIO(content), locale=locale, charset="utf-8", abort_invalid=True)
     except UnicodeDecodeError as error:
@@ -153,6 +162,17 @@ def _read(path: str, name: str, content: bytes) -> _File:
     except ValueError as error:  # a header that is none
         raise ConfigError(f"{path}: not a gettext catalogue: {error}") from None
     return _File(path, catalog, dict(_list_phrases(path, catalog)))
+
+
+def _check_quotes(path: str, text: str) -> None:
+    """Refuse a string that does not end with its line, which Babel would cut instead."""
+    for number, line in enumerate(text.split("\n"), 1):
+        stripped = line.strip()
+        if stripped.startswith(("msg", '"')) and not _TEXT.fullmatch(stripped):
+            raise ConfigError(
+                f"{path}, line {number}: not a gettext catalogue: "
+                'a text stands between two quotes; write \\" for one inside it'
+            )
 
 
 def _list_phrases(path: str, catalog: Catalog) -> Iterable[tuple[str, Forms]]:
@@ -177,6 +197,15 @@ def _check_known(path: str, phrases: Phrases, measure: Phrases) -> None:
         for name in sorted(_find_placeholders(path, key, forms) - allowed):
             known = ", ".join(f"{{{known}}}" for known in sorted(allowed))
             raise ConfigError(f"{path}: {key}: unknown placeholder {{{name}}}; there is {known}")
+
+
+def _check_kept(path: str, phrases: Phrases, ours: Phrases) -> None:
+    """Refuse a site's phrase that no longer says what it is about."""
+    for key, forms in phrases.items():
+        if key.startswith(_CHECKED):
+            needed = _find_placeholders(path, key, ours[key]) - _DISPENSABLE
+            for name in sorted(needed - _find_placeholders(path, key, forms)):
+                raise ConfigError(f"{path}: {key}: the placeholder {{{name}}} is missing")
 
 
 def _check_complete(path: str, phrases: Phrases, measure: Phrases) -> None:

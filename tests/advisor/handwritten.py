@@ -151,9 +151,6 @@ LOCAL_PARTS = (
         "max.mustermnan@bau.example", "max.mustermann@bau.example", "max.mustermann@bau.example"
     ),
     _local(
-        "max.musterman@bau.example", "max.mustermann@bau.example", "max.mustermann@bau.example"
-    ),
-    _local(
         "maxmustermann@bau.example", "max.mustermann@bau.example", "max.mustermann@bau.example"
     ),
     _local(
@@ -172,6 +169,7 @@ LOCAL_PARTS = (
         "buchhaltung@bau.example",
         "lager@bau.example",
     ),
+    _local("bauleitnug@bau.example", "bauleitung@bau.example", "bauleitung@bau.example"),
     _local("m.schmitd@bau.example", "m.schmidt@bau.example", "m.schmidt@bau.example"),
     _local("a.muller@bau.example", "a.mueller@bau.example", "a.mueller@bau.example"),
 )
@@ -207,6 +205,15 @@ NOTHING = (
     _nothing("k.hauer@bau.example", "k.bauer@bau.example"),
     _nothing("m.peter@bau.example", "m.peters@bau.example"),
     _nothing("max@bau.example", "mac@bau.example"),
+    # Bergmann and Bergman are two families: one letter for two is no slip, however likely.
+    _nothing("max.musterman@bau.example", "max.mustermann@bau.example"),
+    _nothing("werner.otto@bau.example", "otto.werner@bau.example"),
+    _nothing("bernhardt@bau.example", "bernhard@bau.example"),
+    _nothing("schreiner@bau.example", "schreiber@bau.example"),
+    _nothing("kirsten.huber@bau.example", "kristen.huber@bau.example"),
+    _nothing("christian.huber@bau.example", "christina.huber@bau.example"),
+    _nothing("christiane.huber@bau.example", "christine.huber@bau.example"),
+    _nothing("s.krueger@bau.example", "s.kruger@bau.example"),
     _nothing("sekretariat@bau.example", "sekretariat@bau.example"),
     _nothing("mustermann@bau.example", "musterman@bau.example", "mustermannn@bau.example"),
     _nothing("max.mustermann@bau.example", "max.mustermann@amt.example"),

@@ -53,5 +53,16 @@ COLLEAGUES = (
     *("uwe.lang", "ute.lang", "ralf.lang", "rolf.lang", "daniel.lange", "daniela.lange"),
     *("info1", "info2", "info12", "team-a", "team-b", "lager1", "lager2", "etage.3", "etage.4"),
     *("simon.koch", "simone.koch", "michael.koch", "michaela.koch", "eva.koch", "ina.koch"),
+    *("nia.koch", "hofmann", "hoffmann", "herrmann", "hermann", "schmidt", "schmitt", "schmid"),
+    *("bergmann", "bergman", "kaufmann", "kaufman", "kirchhoff", "kirchhof", "lehmann", "lehman"),
+    *("bernhard.lang", "bernhardt.lang", "bernard.lang", "philip.lang", "philipp.lang"),
+    *("kathrin.lang", "katrin.lang", "thomas.lang", "tomas.lang", "kirsten.lang", "kristen.lang"),
+    *("kristin.lang", "kirstin.lang", "birgit.lang", "brigit.lang", "marlene.lang"),
+    *("marleen.lang", "christian.lang", "christina.lang", "christine.lang", "christiane.lang"),
+    *("christin.lang", "friederike.lang", "frederike.lang", "hannelore.lang", "hanelore.lang"),
+    *("alexander.lang", "alexandra.lang", "weimann", "wiemann", "wanger", "wenger", "schreiner"),
+    *("schreiber", "steinbauer", "steinhauer", "brandtner", "brandner", "ackermann", "akermann"),
+    *("peter.paul", "paul.peter", "werner.otto", "otto.werner", "wolff"),
+    *("wolf", "lorentz", "lorenz", "engelhard", "engelhardt", "schumacher", "schuhmacher"),
 )
 """People who work at one firm, each of them somebody else."""

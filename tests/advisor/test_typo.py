@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -229,3 +231,19 @@ def test_a_suggestion_differs_in_its_comparison_form_or_mends_what_no_server_tak
 
 def _fields(known: Known) -> tuple[frozenset[str], ...]:
     return known.author_domains, known.site_domains, known.author_addresses
+
+
+@pytest.mark.parametrize(
+    "typed", ["max@firma.example.", "<max@firma.example", "max@firma.example "]
+)
+def test_a_slip_at_the_edge_is_found_though_the_address_without_it_works(typed: str) -> None:
+    known = replace(KNOWN, author_addresses=frozenset({"max@firma.example"}))
+    for knowledge in (KNOWN, known):
+        found = suggest(typed, Reason.DOMAIN_UNKNOWN, knowledge, PROVIDERS)
+        assert found is not None
+        assert (found.address, found.needs_dns) == ("max@firma.example", False)
+
+
+@pytest.mark.parametrize("local", ["-f", "+49", "=cmd", "m" * 65])
+def test_nothing_is_suggested_that_would_not_be_taken_from_an_author(local: str) -> None:
+    assert suggest(f"{local}@gmial.com", Reason.DOMAIN_UNKNOWN, KNOWN, PROVIDERS) is None

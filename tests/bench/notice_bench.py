@@ -19,12 +19,12 @@ from multiprocessing.connection import Connection as Pipe
 from sqlalchemy import Connection, insert
 
 from bounced.config import LogSettings, NoticeSettings, RelaySettings
-from bounced.ledger import notices, reports, schema, strikes
+from bounced.ledger import notices, reports, schema, settling, strikes
 from bounced.ledger.engine import Ledger
-from bounced.ledger.notices import Ending
 from bounced.ledger.policy import PolicySettings
 from bounced.ledger.records import ClaimedNotice, NoticeState
 from bounced.ledger.reports import Finding
+from bounced.ledger.settling import Ending
 from bounced.ledger.writer import Writer
 from bounced.logs import configure
 from bounced.model import Category, Reason
@@ -95,7 +95,7 @@ def _tell_one_of_many() -> Iterator[tuple[str, float]]:
         yield "notices, claim of 10,000 cases, ms", (time.perf_counter() - started_s) * 1000
         ending = Ending(claimed.notice, claimed.claim, NoticeState.SENT, "250 ok", LATER)
         started_s = time.perf_counter()
-        ledger.write(lambda c: notices.settle(c, [ending], settings=POLICY, new_id=_make_id))
+        ledger.write(lambda c: settling.settle(c, [ending], settings=POLICY, new_id=_make_id))
         yield "notices, settlement of 10,000 cases, ms", (time.perf_counter() - started_s) * 1000
 
 

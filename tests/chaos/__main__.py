@@ -115,6 +115,7 @@ async def _run_dry(name: str, site: Site) -> dict[str, int]:
 def _show(number: int, history: History, result: Result) -> None:
     """Print a run and what is wrong with it."""
     print(f"run {number} on {history.database}: kills {history.kills}")
+    print(f"    {dict(history.settings)}")
     for manner in history.manners:
         print(f"    relay: {manner.phase} {manner.act}")
     for step in history.steps:

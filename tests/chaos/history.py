@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from itertools import zip_longest
+from typing import Any
 
 MINUTE, HOUR, DAY = 60, 3_600, 86_400
 
@@ -16,9 +17,12 @@ KINDS = (STATEMENT, AWAIT, WRITE, INSTANT)
 
 AUTHORS, RECIPIENTS = 3, 3
 VERDICTS = ("bad-address", "mailbox-full", "system", "auth-failure", "spam-rejection")
-POINTS = {STATEMENT: 470, AWAIT: 285, WRITE: 72}
+POINTS = {STATEMENT: 510, AWAIT: 360, WRITE: 66}
 """At most so many points of each kind the base history passes; the dry run holds it to that."""
+QUIET_HOURS = "10:00-15:00"
+"""They begin an hour after the histories do."""
 _LEAST_RANDOM = 200
+_LAST_TURN = 60
 _MAX_INSTANT = 60
 """Milliseconds; what a beat takes at most."""
 
@@ -54,6 +58,10 @@ class Beat:
     """These nodes send what is due, at once where there are two."""
 
     nodes: tuple[int, ...]
+    reload: str | None = None
+    """What `notices.mode` is changed to on them while they send."""
+    after: int = 0
+    """Turns of the event loop before that."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,7 +92,48 @@ class Release:
     """The operator lets every held digest go."""
 
 
-Step = Bounce | Move | Skew | Beat | Reset | Correct | Mode | Release
+@dataclass(frozen=True, slots=True)
+class Decline:
+    """An author wants no notices."""
+
+    author: int
+
+
+@dataclass(frozen=True, slots=True)
+class Return:
+    """The last notice to an author comes back to us."""
+
+    author: int
+
+
+@dataclass(frozen=True, slots=True)
+class Resume:
+    """A declined author wants notices again."""
+
+    author: int
+
+
+@dataclass(frozen=True, slots=True)
+class Forgive:
+    """The operator has an author mailed again, whyever he was silent."""
+
+    author: int
+
+
+Step = (
+    Bounce
+    | Move
+    | Skew
+    | Beat
+    | Reset
+    | Correct
+    | Mode
+    | Release
+    | Decline
+    | Return
+    | Resume
+    | Forgive
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,8 +162,12 @@ class History:
     """One for each conversation with the relay; then it behaves."""
     kills: tuple[tuple[Kill, ...], tuple[Kill, ...]] = ((), ())
     """By node, one for each of its lives; then it lives on."""
+    settings: Mapping[str, Any] = field(default_factory=dict)
+    """Of `notices.*` what is not the default, as it is written in the file."""
 
 
+_DECLINE = Manner("rcpt", "decline")
+"""The last moment at which a notice under way can be stopped."""
 REFUSALS = ("421", "451", "554")
 MANNERS = tuple(
     Manner(phase, act)
@@ -122,7 +175,7 @@ MANNERS = tuple(
         "greeting": ("drop", "421", "554"),
         "ehlo": ("drop", "421"),
         "mail": ("drop", "slow", "twice", *REFUSALS),
-        "rcpt": ("drop", "slow", "twice", *REFUSALS),
+        "rcpt": ("drop", "slow", "twice", "decline", *REFUSALS),
         "data": ("drop", "slow", *REFUSALS),
         "content": ("drop",),
         "dot": (
@@ -169,9 +222,18 @@ def make_random(dice: random.Random, database: str) -> History:
     steps: list[Step] = [*bounces]
     for _ in range(dice.randint(10, 20)):
         steps += _make_steps(dice, bounces, nodes)
-    manners = tuple(dice.choice(MANNERS) for _ in range(dice.randint(0, 6)))
+    manners = tuple(
+        _DECLINE if dice.random() < 0.15 else dice.choice(MANNERS)
+        for _ in range(dice.randint(0, 6))
+    )
     kills = [_make_kills(dice) if node < nodes else () for node in range(2)]
-    return History(database, tuple(steps), manners, (kills[0], kills[1]))
+    return History(
+        database,
+        tuple(steps),
+        manners,
+        (kills[0], kills[1]),
+        {"quiet_hours": dice.choice(("", QUIET_HOURS)), "daily_limit": dice.choice((1, 2, 20))},
+    )
 
 
 def _list_systematic(database: str) -> list[History]:
@@ -217,8 +279,12 @@ def _make_steps(dice: random.Random, bounces: list[Bounce], nodes: int) -> Itera
         yield Mode(dice.choice(("hold", "send")))
     elif chance < 0.30:
         yield Release()
+    elif chance < 0.45:
+        yield dice.choice((Decline, Return, Return, Resume, Forgive))(author)
     if dice.random() < 0.8:
-        yield Beat(everybody if dice.random() < 0.5 else (dice.randrange(nodes),))
+        beating = everybody if dice.random() < 0.5 else (dice.randrange(nodes),)
+        reload = dice.choice(("hold", "send")) if dice.random() < 0.15 else None
+        yield Beat(beating, reload, dice.randrange(_LAST_TURN) if reload else 0)
 
 
 def _make_kills(dice: random.Random) -> tuple[Kill, ...]:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import itertools
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -16,6 +16,7 @@ from datetime import datetime, timedelta
 MAX_NOTICES = 3
 _SETTLED = {"sent", "failed", "outcome_unknown"}
 _NEEDS_TWO = {"system", "unknown"}
+_DAY = timedelta(hours=24)
 
 Case = tuple[str, str]
 """Author and subject."""
@@ -38,6 +39,8 @@ class Arrived:
     author: str
     at: datetime
     """By the clock of the daemon that sent it."""
+    site_at: datetime
+    """By the clock of the site, from which the daemon's may be far."""
     entries: tuple[Entry, ...]
     certain: bool
     """Whether the relay said so; else its reply was lost."""
@@ -48,6 +51,42 @@ class RoundOpened:
     """The operator may have opened the next round of a case."""
 
     case: Case
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """A daemon wrote DATA, so that a mail may arrive from now on."""
+
+    author: str
+    instants: tuple[datetime, ...]
+    """What its clock may have shown since it looked whether it is quiet."""
+
+
+@dataclass(frozen=True, slots=True)
+class Silenced:
+    """It is committed that an author is sent nothing."""
+
+    author: str
+
+
+@dataclass(frozen=True, slots=True)
+class Unsilenced:
+    """An author may be mailed again."""
+
+    author: str
+
+
+Item = Arrived | RoundOpened | Asked | Silenced | Unsilenced
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """What the configuration promises beside "at most three"."""
+
+    interval: timedelta
+    interval_auth: timedelta
+    daily_limit: int = 20
+    find_quiet_end: Callable[[datetime], datetime | None] = lambda _: None
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,15 +131,14 @@ class End:
     strikes: tuple[StrikeRow, ...]
 
 
-def judge_mails(
-    timeline: Sequence[Arrived | RoundOpened], interval: timedelta, interval_auth: timedelta
-) -> list[str]:
+def judge_mails(timeline: Sequence[Item], limits: Limits) -> list[str]:
     """Return what the authors' mailboxes show that must not be, in the order of arrival."""
     by_case: dict[Case, list[tuple[Arrived, Entry] | None]] = defaultdict(list)
     told: Counter[tuple[str, str, str]] = Counter()
     for item in timeline:
         if isinstance(item, RoundOpened):
             by_case[item.case].append(None)
+        if not isinstance(item, Arrived):
             continue
         for entry in item.entries:
             by_case[item.author, entry.subject].append((item, entry))
@@ -109,15 +147,16 @@ def judge_mails(
         f"told twice of {send} to {subject}" for (_, subject, send), n in told.items() if n > 1
     ]
     for case, items in by_case.items():
-        shortest = interval if "@" in case[1] else interval_auth
+        shortest = limits.interval if "@" in case[1] else limits.interval_auth
         faults += _judge_numbers(case, items)
         faults += _judge_interval(case, [item for item in items if item is not None], shortest)
-    return faults + _judge_notices(timeline)
+    faults += _judge_notices(timeline) + _judge_silence(timeline)
+    return faults + _judge_quiet(timeline, limits) + _judge_day(timeline, limits.daily_limit)
 
 
 def judge_end(
     end: End,
-    timeline: Iterable[Arrived | RoundOpened],
+    timeline: Iterable[Item],
     sends: AbstractSet[tuple[Case, str]],
     waived: AbstractSet[tuple[Case, str]],
 ) -> list[str]:
@@ -179,13 +218,57 @@ def _judge_interval(
     return [
         f"{case}: notices at {earlier.at} and {later.at} are within {interval}"
         for (earlier, _), (later, _) in itertools.pairwise(mails)
-        if later.at - earlier.at < interval
+        if _are_within(interval, earlier, later)
     ]
 
 
-def _judge_notices(timeline: Iterable[Arrived | RoundOpened]) -> list[str]:
+def _are_within(span: timedelta, earlier: Arrived, later: Arrived) -> bool:
+    """Tell whether two mails came too soon by either clock; one alone proves nothing.
+
+    A node a day behind may send what one that was right has claimed, or the other way round.
+    """
+    return later.at - earlier.at < span and later.site_at - earlier.site_at < span
+
+
+def _judge_notices(timeline: Iterable[Item]) -> list[str]:
     counts = Counter(item.notice for item in timeline if isinstance(item, Arrived))
     return [f"notice {notice} arrived {n} times" for notice, n in counts.items() if n > 1]
+
+
+def _judge_silence(timeline: Iterable[Item]) -> list[str]:
+    """Nothing is begun for an author once it is committed that he is silent."""
+    faults = []
+    silent: set[str] = set()
+    for item in timeline:
+        match item:
+            case Silenced(author):
+                silent.add(author)
+            case Unsilenced(author):
+                silent.discard(author)
+            case Asked(author) if author in silent:
+                faults.append(f"{author} was mailed, and is silent")
+    return faults
+
+
+def _judge_quiet(timeline: Iterable[Item], limits: Limits) -> list[str]:
+    return [
+        f"{item.author} was mailed at a quiet time, {item.instants[-1]}"
+        for item in timeline
+        if isinstance(item, Asked) and all(map(limits.find_quiet_end, item.instants))
+    ]
+
+
+def _judge_day(timeline: Iterable[Item], limit: int) -> list[str]:
+    by_author: dict[str, list[Arrived]] = defaultdict(list)
+    for item in timeline:
+        if isinstance(item, Arrived):
+            by_author[item.author].append(item)
+    return [
+        f"{author}: more than {limit} notices from {earlier.at} to {later.at}"
+        for author, mails in by_author.items()
+        for earlier, later in zip(mails, mails[limit:], strict=False)
+        if _are_within(_DAY, earlier, later)
+    ]
 
 
 def _compare(states: dict[str, str], arrived: dict[str, Arrived]) -> list[str]:

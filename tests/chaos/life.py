@@ -23,17 +23,19 @@ from sqlalchemy import Connection, select
 
 from bounced import logs
 from bounced.config import LogSettings, Settings
-from bounced.ledger import notices, policy, reports, rounds, strikes
+from bounced.ledger import authors, notices, policy, reports, rounds, strikes
 from bounced.ledger.engine import Ledger
 from bounced.ledger.records import ClaimedNotice, EntryStrike
 from bounced.ledger.reports import Finding
+from bounced.ledger.schema import notices as notices_table
 from bounced.ledger.schema import reports as reports_table
 from bounced.ledger.writer import Writer
-from bounced.model import Category, Reason, Verdict
+from bounced.model import Category, Reason, TokenType, Verdict
 from bounced.notifier.compose import Composer
 from bounced.notifier.delivery import Delivery
 from bounced.notifier.dispatcher import Dispatcher
 from bounced.plan import Plan
+from bounced.values import parse_quiet_times
 from tests.chaos.history import Bounce, Kill
 from tests.chaos.points import CountingLoop, Points
 from tests.ledger.office import MINUTE, bounce
@@ -57,8 +59,10 @@ class Clock:
     def __init__(self) -> None:
         self._memory = mmap.mmap(-1, mmap.PAGESIZE)
 
-    def read(self, node: int) -> datetime:
-        return _EPOCH + timedelta(microseconds=self._get(0) + self._get(1 + node))
+    def read(self, node: int | None) -> datetime:
+        """Return what a node's clock shows; None: that of the site."""
+        skew = 0 if node is None else self._get(1 + node)
+        return _EPOCH + timedelta(microseconds=self._get(0) + skew)
 
     def set(self, at: datetime) -> None:
         self._put(0, (at - _EPOCH) // timedelta(microseconds=1))
@@ -152,8 +156,9 @@ class Life:
     async def bounce(self, at: str, **fields: Any) -> None:
         """Store a report unless it is stored, then record what is found in it."""
         finding = make_finding(Bounce(**fields), datetime.fromisoformat(at))
-        now = self._read_clock()
+        await self._record(finding, self._read_clock())
 
+    async def _record(self, finding: Finding, now: datetime) -> None:
         def store(connection: Connection) -> None:
             report = finding.arrival.report
             known = select(reports_table.c.report).where(reports_table.c.report == report)
@@ -165,8 +170,14 @@ class Life:
             lambda c: strikes.record(c, [finding], self._policy, now, self._new_id)
         )
 
-    async def beat(self) -> None:
-        await self._dispatcher.send_due(self._read_clock())
+    async def beat(self, reload: str | None = None, after: int = 0) -> None:
+        """Send what is due; `reload` is the mode that comes `after` so many turns of the loop."""
+        sending = asyncio.create_task(self._dispatcher.send_due(self._read_clock()))
+        if reload is not None:
+            for _ in range(after):
+                await asyncio.sleep(0)
+            await self.change(mode=reload)
+        await sending
 
     async def reset(self, case: str) -> None:
         now = self._read_clock()
@@ -182,10 +193,42 @@ class Life:
             lambda c: rounds.close(c, case, now, why="corrected", new_id=self._new_id)
         )
 
-    async def mode(self, mode: str) -> None:
-        settings = self._dispatcher.settings
-        changed = settings.notices.model_copy(update={"mode": mode})
-        self._dispatcher.settings = replace(settings, notices=changed)
+    async def change(self, **values: Any) -> None:
+        """Reload with other `notices.*`, written as in the file."""
+        found = self._dispatcher.settings
+        if "quiet_hours" in values:
+            values["quiet_hours"] = parse_quiet_times(values["quiet_hours"])
+        changed = found.notices.model_copy(update=values)
+        allowed = replace(found.policy, daily_limit=changed.daily_limit)
+        self._dispatcher.settings = replace(found, notices=changed, policy=allowed)
+
+    async def decline(self, author: str) -> None:
+        now = self._read_clock()
+        await self.writer.run(
+            lambda c: authors.decline(c, author, now, webhook=False, new_id=self._new_id)
+        )
+
+    async def resume(self, author: str) -> None:
+        now = self._read_clock()
+        await self.writer.run(
+            lambda c: authors.resume(c, author, now, webhook=False, new_id=self._new_id)
+        )
+
+    async def forgive(self, author: str) -> None:
+        now = self._read_clock()
+        await self.writer.run(lambda c: authors.reset_author(c, author, now))
+
+    async def take_back(self, author: str) -> None:
+        """Record that the last notice to an author came back, if there was any."""
+        now = self._read_clock()
+        notice = await self.writer.run(lambda c: _find_last_notice(c, author))
+        if notice is not None:
+            finding = bounce(f"notice-{notice}", author, at=now)
+            arrival = replace(finding.arrival, token_type=TokenType.NOTICE, token_id=notice)
+            await self._record(replace(finding, arrival=arrival, author=None), now)
+
+    async def is_silent(self, author: str) -> bool:
+        return bool(self._ledger.read(lambda c: authors.list_silent(c, author=author)))
 
     async def release(self) -> None:
         now = self._read_clock()
@@ -194,6 +237,16 @@ class Life:
     async def count(self) -> dict[str, int]:
         """Return how many points of each kind were passed."""
         return dict(self._points.counts)
+
+
+def _find_last_notice(connection: Connection, author: str) -> str | None:
+    return connection.execute(
+        select(notices_table.c.notice)
+        .where(notices_table.c.author == author)
+        .where(notices_table.c.settled_at.is_not(None))
+        .order_by(notices_table.c.settled_at.desc())
+        .limit(1)
+    ).scalar_one_or_none()
 
 
 def _name_send(strike: EntryStrike) -> str:

@@ -7,9 +7,9 @@ import base64
 import json
 import socket
 from collections import deque
-from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from email.parser import BytesHeaderParser
+from typing import Protocol
 
 from tests.chaos.history import Manner
 from tests.chaos.judge import Arrived, Entry
@@ -23,19 +23,35 @@ _CONTENT_BYTES = 300
 """How much of a mail is read before the connection is dropped within it."""
 
 
+class Surroundings(Protocol):
+    """What else happens where the relay stands."""
+
+    def take_mail(self, mail: Arrived) -> None:
+        """Hear of a mail that came in whole."""
+
+    def note_asked(self, node: int, author: str) -> None:
+        """Hear that a node wrote DATA."""
+
+    async def delay(self, node: int) -> None:
+        """Let time pass while a node waits for a reply."""
+
+    def set_back(self) -> None:
+        """Put the clock back."""
+
+    def decline(self, author: str) -> None:
+        """Let an author say now that he wants no notices."""
+
+
 class Sink:
     """Serves on a socket; the manners of the coming conversations stand in a queue."""
 
     def __init__(
         self,
         clock: Clock,
-        take: Callable[[Arrived], None],
-        delay: Callable[[int], Awaitable[None]],
+        site: Surroundings,
     ) -> None:
-        """Take `delay`, which lets time pass while a node waits for our reply."""
         self._clock = clock
-        self._take = take
-        self._delay = delay
+        self.site = site
         self._open: dict[asyncio.Task[None], int] = {}
         self.manners: deque[Manner] = deque()
 
@@ -75,13 +91,9 @@ class Sink:
             Entry(subject, number, tuple(sends)) for subject, number, sends in told["entries"]
         )
         at = self._clock.read(node)
-        self._take(Arrived(told["notice"], rcpt, at, entries, certain=certain))
-
-    async def wait(self, node: int) -> None:
-        await self._delay(node)
-
-    def set_back(self) -> None:
-        self._clock.move(-7_200)
+        self.site.take_mail(
+            Arrived(told["notice"], rcpt, at, self._clock.read(None), entries, certain=certain)
+        )
 
 
 class _Conversation:
@@ -94,11 +106,11 @@ class _Conversation:
         self._reader = reader
         self._writer = writer
         self._node = node
+        self._rcpt = ""
         self._manner = sink.next_manner(at_start=True)
 
     async def hold(self) -> None:
         """Answer until either side leaves."""
-        rcpt = ""
         going = await self._meet("greeting", "220 relay.test")
         while going and (line := await self._reader.readline()):
             match line.upper().split()[0]:
@@ -108,10 +120,11 @@ class _Conversation:
                     self._manner = self._manner or self._sink.next_manner(at_start=False)
                     going = await self._meet("mail", _OK)
                 case b"RCPT":
-                    rcpt = line.decode().partition("<")[2].partition(">")[0]
+                    self._rcpt = line.decode().partition("<")[2].partition(">")[0]
                     going = await self._meet("rcpt", _OK)
                 case b"DATA":
-                    going = await self._take_mail(rcpt)
+                    self._sink.site.note_asked(self._node, self._rcpt)
+                    going = await self._take_mail()
                     self._manner = None
                 case b"RSET":
                     self._manner = None
@@ -122,7 +135,7 @@ class _Conversation:
                 case _:
                     self._say(_OK)
 
-    async def _take_mail(self, rcpt: str) -> bool:
+    async def _take_mail(self) -> bool:
         """Go on from DATA; False: the connection is over."""
         act = self._find_act("data")
         if not await self._meet("data", "354 go on"):
@@ -133,18 +146,18 @@ class _Conversation:
             await self._reader.readexactly(_CONTENT_BYTES)
             return False
         content = await self._reader.readuntil(b"\r\n.\r\n")
-        return await self._answer_mail(rcpt, content)
+        return await self._answer_mail(content)
 
-    async def _answer_mail(self, rcpt: str, content: bytes) -> bool:
+    async def _answer_mail(self, content: bytes) -> bool:
         act = self._find_act("dot") or ""
         if not act.endswith(("421", "451", "554")):
             certain = not act.endswith(("drop", "garbage"))
-            await self._sink.note(self._node, rcpt, content, certain=certain)
+            await self._sink.note(self._node, self._rcpt, content, certain=certain)
         first, _, then = act.rpartition("-")
         if "slow" in {first, then}:
-            await self._sink.wait(self._node)
+            await self._sink.site.delay(self._node)
         if "back" in {first, then}:
-            self._sink.set_back()
+            self._sink.site.set_back()
         if then in {"slow", "back"}:
             then = ""
         self._manner = Manner("dot", then)
@@ -163,7 +176,10 @@ class _Conversation:
                 self._say(_REFUSAL.format(code))
                 return code != "421" and phase != "greeting"
             case "slow":
-                await self._sink.wait(self._node)
+                await self._sink.site.delay(self._node)
+                self._say(well)
+            case "decline":
+                self._sink.site.decline(self._rcpt)
                 self._say(well)
             case "twice":
                 self._say(well)

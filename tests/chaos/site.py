@@ -8,25 +8,25 @@ import os
 import shutil
 import signal
 import socket
-from collections import Counter, defaultdict, deque
+from collections import Counter, deque
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
+from zoneinfo import ZoneInfo
 
-from sqlalchemy import Connection, Row, select, text
+from sqlalchemy import text
 
-from bounced.config import Settings
-from bounced.configfile import load_settings
-from bounced.keyfile import change_keys
-from bounced.ledger.engine import Ledger
-from bounced.ledger.schema import cases, events, metadata, notices, slots, strikes
+from bounced.config import NoticeSettings
+from bounced.ledger import authors
+from bounced.ledger.schema import metadata
 from bounced.notifier.dispatcher import LEASE
-from bounced.origin.token import Key, KeyRing
-from bounced.plan import make_plan
+from bounced.values import parse_quiet_times
+from tests.chaos.furnish import furnish
 from tests.chaos.history import (
+    AUTHORS,
     DAY,
     HOUR,
     INSTANT,
@@ -34,43 +34,37 @@ from tests.chaos.history import (
     Beat,
     Bounce,
     Correct,
+    Decline,
+    Forgive,
     History,
     Kill,
     Mode,
     Move,
     Release,
     Reset,
+    Resume,
+    Return,
     Skew,
     Step,
 )
 from tests.chaos.judge import (
     Arrived,
+    Asked,
     Case,
-    CaseRow,
-    End,
-    NoticeRow,
+    Item,
+    Limits,
     RoundOpened,
-    StrikeRow,
+    Silenced,
+    Unsilenced,
     judge_end,
     judge_mails,
 )
 from tests.chaos.life import Clock, Home, find_case, name_author, name_recipient
 from tests.chaos.nursery import Nursery
+from tests.chaos.remains import read_end, read_log
 from tests.chaos.sink import Sink
 from tests.ledger.office import START
 
-_CONFIG = """\
-[return_path]
-keys_file = "{folder}/bounced.keys"
-[database]
-url = "{url}"
-[notices]
-sender = "support@app.example"
-[relay]
-host = "127.0.0.1"
-port = {port}
-security = "none"
-"""
 _NODES = 2
 _LONG_S = LEASE // timedelta(seconds=1) + MINUTE
 _AFTERWARDS = (_LONG_S, _LONG_S, 2 * HOUR, DAY + HOUR, DAY + HOUR, *(8 * DAY,) * 3)
@@ -88,7 +82,7 @@ class Result:
     """What a history came to."""
 
     faults: list[str] = field(default_factory=list)
-    timeline: list[Arrived | RoundOpened] = field(default_factory=list)
+    timeline: list[Item] = field(default_factory=list)
     kills: Counter[str] = field(default_factory=Counter)
     points: dict[str, int] = field(default_factory=dict)
     """What the first node's last life passed."""
@@ -107,7 +101,7 @@ def open_site(folder: Path, url: str) -> Iterator[Site]:
     clock = Clock()
     clock.set(START)
     with socket.create_server(("127.0.0.1", 0)) as listening:
-        home = _furnish(folder, url, listening.getsockname()[1])
+        home = furnish(folder, url, listening.getsockname()[1])
         template = folder / "template.db"
         if home.ledger.file is not None:
             shutil.copy(home.ledger.file, template)
@@ -116,27 +110,14 @@ def open_site(folder: Path, url: str) -> Iterator[Site]:
             home.ledger.close()
 
 
-def _furnish(folder: Path, url: str, port: int) -> Home:
-    """Make what every daemon works with, on a prepared database."""
-    config = folder / "config.toml"
-    config.write_text(_CONFIG.format(folder=folder, url=url, port=port))
-    settings: Settings = load_settings(config, {})
-    key = Key("a", bytes(32), START.date())
-    change_keys(folder / "bounced.keys", lambda found: found or KeyRing((key,)))
-    ledger = Ledger(url)
-    ledger.prepare()
-    plan = make_plan(settings, ledger.file)
-    ledger.close()
-    return Home(ledger, settings, plan)
-
-
 class Node:
     """A place where daemons run, one after the other."""
 
     def __init__(self, site: Site, number: int, kills: Sequence[Kill]) -> None:
         self.number = number
         self.busy = False
-        self.mode = "send"
+        self.changed: dict[str, Any] = {}
+        """What its daemons have of `notices.*` that is not the default."""
         self.killed: Counter[str] = Counter()
         self._site = site
         self._kills = deque(kills)
@@ -146,17 +127,20 @@ class Node:
 
     async def do(self, order: str, **fields: Any) -> Any:
         """Have something done, by a new daemon where there is none; None: killed over it."""
-        if self._writer is None and not await self._start():
-            return None
-        return await self._ask(order, fields)
+        self.busy = True
+        try:
+            if self._writer is None and not await self._start():
+                return None
+            return await self._ask(order, fields)
+        finally:
+            self.busy = False
 
-    async def insist(self, order: str, **fields: Any) -> None:
+    async def insist(self, order: str, **fields: Any) -> Any:
         """Have something done, however many daemons die over it."""
         while True:
-            if self._writer is not None or await self._start():
-                await self._ask(order, fields)
+            value = await self.do(order, **fields)
             if self._writer is not None:
-                return
+                return value
 
     async def spare(self) -> None:
         """Let nobody be killed from now on."""
@@ -179,22 +163,18 @@ class Node:
         ours = site.nursery.bear(self.number, self._kill, seed)
         self._reader, self._writer = await asyncio.open_connection(sock=ours, limit=2**20)
         self._pid = await self._hear()
-        if self._pid is not None and self.mode != "send":
-            await self._ask("mode", {"mode": self.mode})
+        if self._pid is not None and self.changed:
+            await self._ask("change", self.changed)
         return self._writer is not None
 
     async def _ask(self, order: str, fields: dict[str, Any]) -> Any:
         assert self._writer is not None
         self._writer.write(json.dumps({"do": order, **fields}).encode() + b"\n")
-        self.busy = True
-        try:
-            if order == "beat" and self._kill and self._kill.kind == INSTANT:
-                await asyncio.sleep(self._kill.number / 1000)
-                self._site.clock.mark_killed(self.number, killed=True)
-                os.kill(self._pid, signal.SIGKILL)
-            return await self._hear()
-        finally:
-            self.busy = False
+        if order == "beat" and self._kill and self._kill.kind == INSTANT:
+            await asyncio.sleep(self._kill.number / 1000)
+            self._site.clock.mark_killed(self.number, killed=True)
+            os.kill(self._pid, signal.SIGKILL)
+        return await self._hear()
 
     async def _hear(self) -> Any:
         async with asyncio.timeout(_PATIENCE_S):
@@ -232,7 +212,7 @@ class Site:
         self._listening = listening
         self.clock = clock
         self.nursery = nursery
-        self.sink = Sink(clock, self._take_mail, self._delay)
+        self.sink = Sink(clock, self)
 
     async def start(self) -> None:
         await self.sink.start(self._listening)
@@ -246,6 +226,10 @@ class Site:
         self._reset(history)
         nodes = range(1 if self._home.ledger.file else _NODES)
         self._nodes = [Node(self, number, history.kills[number]) for number in nodes]
+        self._instants: dict[int, list[datetime]] = {}
+        self._limits = _find_limits(history, self._home.settings.notices)
+        for node in self._nodes:
+            node.changed |= history.settings
         for step in history.steps:
             await self._take(step)
         self.result.points = await self._nodes[0].do("count") or {}
@@ -279,23 +263,47 @@ class Site:
                 self.clock.move(seconds)
             case Skew(node, seconds):
                 self.clock.skew(node, seconds)
-            case Beat(nodes):
-                await asyncio.gather(*(self._nodes[node].do("beat") for node in nodes))
-            case Reset(author, recipient):
-                case = (name_author(author), name_recipient(recipient))
-                self.result.timeline.append(RoundOpened(case))
-                await first.insist("reset", case=find_case(author, recipient))
-            case Correct(author, recipient):
-                case = (name_author(author), name_recipient(recipient))
-                await first.insist("correct", case=find_case(author, recipient))
-                self._waived |= {send for send in self._sends if send[0] == case}
-                self._corrected[case] = self.clock.read(0)
+            case Beat(nodes, reload, after):
+                await self._beat([self._nodes[node] for node in nodes], reload, after)
+            case Reset() | Correct():
+                await self._change_case(step)
             case Mode(mode):
                 for each in self._nodes:
-                    each.mode = mode
-                    await each.do("mode", mode=mode)
+                    each.changed["mode"] = mode
+                    await each.do("change", mode=mode)
             case Release():
                 await first.insist("release")
+            case Decline() | Return() | Resume() | Forgive():
+                await self._change_silence(step)
+
+    async def _beat(self, nodes: Sequence[Node], reload: str | None, after: int) -> None:
+        self._instants.clear()
+        self._note_time()
+        await asyncio.gather(*(node.do("beat", reload=reload, after=after) for node in nodes))
+        if reload is not None:
+            for node in nodes:
+                node.changed["mode"] = reload
+                await node.do("change", mode=reload)
+
+    async def _change_case(self, step: Reset | Correct) -> None:
+        first, identity = self._nodes[0], find_case(step.author, step.recipient)
+        case = (name_author(step.author), name_recipient(step.recipient))
+        if isinstance(step, Reset):
+            self.result.timeline.append(RoundOpened(case))
+            await first.insist("reset", case=identity)
+            return
+        await first.insist("correct", case=identity)
+        self._waived |= {send for send in self._sends if send[0] == case}
+        self._corrected[case] = self.clock.read(0)
+
+    async def _change_silence(self, step: Decline | Return | Resume | Forgive) -> None:
+        first, author = self._nodes[0], name_author(step.author)
+        if isinstance(step, Resume | Forgive):
+            self.result.timeline.append(Unsilenced(author))
+        orders = {Decline: "decline", Return: "take_back", Resume: "resume", Forgive: "forgive"}
+        await first.insist(orders[type(step)], author=author)
+        if isinstance(step, Decline) or await first.insist("is_silent", author=author):
+            self.result.timeline.append(Silenced(author))
 
     async def _bounce(self, step: Bounce) -> None:
         """Let a bounce come in; as the processor does, until it is recorded."""
@@ -311,12 +319,35 @@ class Site:
             self._waived.add(send)  # the clock went back to before the case was closed
         self._sends.add(send)
 
-    def _take_mail(self, mail: Arrived) -> None:
+    def take_mail(self, mail: Arrived) -> None:
+        """Write a mail into the timeline."""
         self.result.timeline.append(mail)
 
-    async def _delay(self, node: int) -> None:
+    def note_asked(self, node: int, author: str) -> None:
+        """Write into the timeline that a node wrote DATA."""
+        self.result.timeline.append(Asked(author, tuple(self._instants[node])))
+
+    def decline(self, author: str) -> None:
+        """Let an author decline while his mail is under way."""
+        now = self.clock.read(0)
+        self._home.ledger.write(
+            lambda c: authors.decline(c, author, now, webhook=False, new_id=str)
+        )
+        self.result.timeline.append(Silenced(author))
+
+    def set_back(self) -> None:
+        """Put the clock back while a node waits for the relay."""
+        self.clock.move(-2 * HOUR)
+        self._note_time()
+
+    def _note_time(self) -> None:
+        for node in range(_NODES):
+            self._instants.setdefault(node, []).append(self.clock.read(node))
+
+    async def delay(self, node: int) -> None:
         """Let a lease run out while `node` waits for the relay, and another node look."""
         self.clock.move(_LONG_S)
+        self._note_time()
         others = [other for other in self._nodes if other.number != node and not other.busy]
         for other in others:
             await other.do("beat")
@@ -327,24 +358,30 @@ class Site:
         for node in self._nodes:
             await node.spare()
             self.clock.skew(node.number, 0)
-            node.mode = "send"
+            node.changed.pop("mode", None)
         last = self._nodes[0]
+        for author in range(AUTHORS):
+            await self._take(Forgive(author))
         for seconds in _AFTERWARDS:
             self.clock.move(seconds)
+            now = self.clock.read(0)
+            quiet_end = self._limits.find_quiet_end(now)
+            if quiet_end is not None:
+                self.clock.move((quiet_end - now) // timedelta(seconds=1))
             await last.insist("release")
-            await last.insist("beat")
+            await self._take(Beat((last.number,)))
         await last.leave()
 
     def _judge(self) -> None:
-        result, settings = self.result, self._home.settings.notices
-        end = self._home.ledger.read(_read_end)
-        lines, strays = _read_log(self.nursery.log)
+        result = self.result
+        end = self._home.ledger.read(read_end)
+        lines, strays = read_log(self.nursery.log)
         logged = {line["notice"] for line in lines if line["event"] == "notice_outcome_unknown"}
         unknown = {row.notice for row in end.notices if row.state == "outcome_unknown"}
         result.unlogged = len(unknown - logged)
         result.states = Counter(row.state for row in end.notices)
         timeline = result.timeline
-        result.faults += judge_mails(timeline, settings.min_interval, settings.min_interval_auth)
+        result.faults += judge_mails(timeline, self._limits)
         result.faults += judge_end(end, timeline, self._sends, self._waived)
         if result.unlogged > result.kills.total():
             result.faults.append(f"not logged: {sorted(unknown - logged)}")
@@ -352,49 +389,12 @@ class Site:
         result.faults += [str(line) for line in lines if line["event"] == "library_message"]
 
 
-def _read_log(path: Path) -> tuple[list[dict[str, Any]], list[str]]:
-    """Return the events, and what is none; a line that a kill cut short is neither."""
-    lines: list[dict[str, Any]] = []
-    strays: list[str] = []
-    for line in path.read_text().splitlines(keepends=True):
-        try:
-            lines.append(json.loads(line))
-        except ValueError:
-            strays += [line] if line.endswith("\n") else []
-    return lines, strays
-
-
-def _read_end(connection: Connection) -> End:
-    """Return what the judge wants to know of the ledger."""
-    names: dict[str, Case] = {}
-    taken: dict[str, list[tuple[int, int]]] = defaultdict(list)
-    for slot in connection.execute(select(slots)):
-        taken[slot.case].append((slot.round, slot.number))
-    found = []
-    for row in connection.execute(select(cases)):
-        names[row.case] = (row.author, row.subject)
-        found.append(
-            CaseRow(
-                names[row.case], row.state, row.category, row.round, row.strikes,
-                tuple(sorted(taken[row.case])),
-            )
-        )  # fmt: skip
-    published = {
-        (event.event, json.loads(event.body).get("notice"))
-        for event in connection.execute(select(events))
-    }
-    return End(
-        notices=tuple(
-            NoticeRow(row.notice, row.state, told=(f"notice_{row.state}", row.notice) in published)
-            for row in connection.execute(select(notices))
-        ),
-        cases=tuple(found),
-        strikes=tuple(
-            StrikeRow(names[row.case], _name_send(row), row.round, row.notice)
-            for row in connection.execute(select(strikes))
-        ),
+def _find_limits(history: History, found: NoticeSettings) -> Limits:
+    quiet = parse_quiet_times(history.settings.get("quiet_hours"))
+    zone = ZoneInfo(found.timezone)
+    return Limits(
+        found.min_interval,
+        found.min_interval_auth,
+        history.settings.get("daily_limit", found.daily_limit),
+        lambda now: quiet.find_end(now, zone) if quiet else None,
     )
-
-
-def _name_send(row: Row[Any]) -> str:
-    return f"{row.recipient} {row.send_key.removeprefix('message-id:').partition('@')[0]}"

@@ -3,18 +3,23 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 import pytest
 
 from tests.chaos.judge import (
     Arrived,
+    Asked,
     CaseRow,
     End,
     Entry,
+    Item,
+    Limits,
     NoticeRow,
     RoundOpened,
+    Silenced,
     StrikeRow,
+    Unsilenced,
     judge_end,
     judge_mails,
 )
@@ -31,10 +36,22 @@ def mail(
 ) -> Arrived:
     entry = Entry(subject, number, sends or (f"send of day {day}",))
     at = START + timedelta(days=day)
-    return Arrived(notice or f"of day {day}", AUTHOR, at, (entry,), certain=True)
+    return Arrived(notice or f"of day {day}", AUTHOR, at, at, (entry,), certain=True)
+
+
+def asked(*hours: float, author: str = AUTHOR) -> Asked:
+    return Asked(author, tuple(START + timedelta(hours=each) for each in hours))
+
+
+def find_quiet_end(now: datetime) -> datetime | None:
+    begin, end = START + timedelta(hours=1), START + timedelta(hours=2)
+    return end if begin <= now < end else None
 
 
 OPENED = RoundOpened(CASE)
+SILENCED, UNSILENCED = Silenced(AUTHOR), Unsilenced(AUTHOR)
+LIMITS = Limits(DAY, WEEK, daily_limit=2, find_quiet_end=find_quiet_end)
+OTHER, THIRD = "b@b.example", "c@c.example"
 
 ALLOWED = {
     "nothing": [],
@@ -46,7 +63,18 @@ ALLOWED = {
     "a week for a sender domain": [
         mail(0, 1, subject=DOMAIN_CASE[1]), mail(7, 2, subject=DOMAIN_CASE[1])
     ],
-    "two cases at one time": [mail(0, 1, "a"), mail(0, 1, "b", notice="2", subject="b@b.example")],
+    "two cases at one time": [mail(0, 1, "a"), mail(0, 1, "b", notice="2", subject=OTHER)],
+    "as many a day as allowed": [
+        mail(0, 1), mail(0.5, 1, subject=OTHER), mail(1, 1, subject=THIRD)
+    ],
+    "within the interval by the clocks of two nodes": [
+        mail(0, 1), replace(mail(2, 2), at=START + 0.5 * DAY)
+    ],
+    "before silence": [asked(0), SILENCED],
+    "after silence": [SILENCED, UNSILENCED, asked(0)],
+    "the silence of another": [SILENCED, asked(0, author=OTHER)],
+    "outside quiet hours": [asked(0.9), asked(2)],
+    "the quiet began under way": [asked(0.9, 1.4)],
 }  # fmt: skip
 
 FORBIDDEN = {
@@ -64,19 +92,25 @@ FORBIDDEN = {
     ],
     "a notice twice": [mail(0, 1, notice="7"), mail(1, 2, notice="7")],
     "a send twice": [mail(0, 1, "a"), mail(1, 2, "a")],
+    "more a day than allowed": [
+        mail(0, 1), mail(0.5, 1, subject=OTHER), mail(0.99, 1, subject=THIRD)
+    ],
+    "in silence": [SILENCED, asked(0)],
+    "silent again": [SILENCED, UNSILENCED, SILENCED, asked(0)],
+    "in quiet hours": [asked(1, 1.4)],
 }  # fmt: skip
 
 
 @pytest.mark.parametrize("timeline", ALLOWED.values(), ids=ALLOWED)
 def test_mails_that_keep_the_promises_are_not_faulted(
-    timeline: list[Arrived | RoundOpened],
+    timeline: list[Item],
 ) -> None:
-    assert judge_mails(timeline, DAY, WEEK) == []
+    assert judge_mails(timeline, LIMITS) == []
 
 
 @pytest.mark.parametrize("timeline", FORBIDDEN.values(), ids=FORBIDDEN)
-def test_mails_that_break_a_promise_are_faulted(timeline: list[Arrived | RoundOpened]) -> None:
-    assert judge_mails(timeline, DAY, WEEK)
+def test_mails_that_break_a_promise_are_faulted(timeline: list[Item]) -> None:
+    assert judge_mails(timeline, LIMITS)
 
 
 MAIL = mail(0, 1, "a", notice="1")

@@ -89,6 +89,14 @@ class TestAuthors:
             part for part in ("mailed", "no", "unreachable", NOTICE) if part not in shown
         ] == []
 
+    @pytest.mark.parametrize("command", ["show", "reset"])
+    def test_what_is_no_address_is_refused_as_such(
+        self, bounced: CommandLine, command: str
+    ) -> None:
+        outcome = bounced("authors", command, "anna")
+        assert outcome.code == 64
+        assert "'anna' is no mail address: write local@domain" in outcome.err
+
     def test_a_reset_author_is_mailed_again(self, bounced: CommandLine) -> None:
         outcome = bounced("authors", "reset", AUTHOR.upper())
         assert (outcome.code, outcome.out) == (0, f"{AUTHOR}: is mailed again\n")

@@ -139,6 +139,20 @@ def test_a_site_that_has_run_is_described(bounced: CommandLine, tmp_path: Path) 
     assert f"ok       database: sqlite:///{tmp_path}/bounced.db, schema 0" in out
 
 
+def test_quiet_hours_are_named_with_their_end(bounced: CommandLine) -> None:
+    begin, end = (datetime.now(UTC) + timedelta(hours=hours) for hours in (-1, 2))
+    bounced.configure(f'[notices]\ntimezone = "UTC"\nquiet_hours = "{begin:%H:%M}-{end:%H:%M}"\n')
+    (line,) = (line for line in bounced("check").out.splitlines() if "due now" in line)
+    assert line == f"ok       database: notices: 0 due now, quiet until {end:%Y-%m-%d %H:%M} UTC"
+
+
+def test_a_fault_of_what_signs_is_told_once(bounced: CommandLine, tmp_path: Path) -> None:
+    path = tmp_path / "absent.pem"
+    bounced.configure(f'[notices]\nsmime_certificate_file = "{path}"\nsmime_key_file = "{path}"\n')
+    wrong = [line for line in bounced("check").out.splitlines() if line.startswith("wrong")]
+    assert [line.split(":")[0] for line in wrong] == ["wrong    smime"]
+
+
 @pytest.mark.parametrize("kind", WRONG)
 def test_what_is_wrong_is_named_and_the_rest_is_still_looked_at(
     bounced: CommandLine, tmp_path: Path, kind: str

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import socket
 from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
 from email import message_from_bytes, policy
 from pathlib import Path
 
@@ -393,6 +394,18 @@ def test_a_waiting_notice_lists_the_cases_that_wait_for_it(
     shown = bounced("notices", "show", waiting["notice"]).out
     assert f"cases         {RECIPIENT} no. 1\n" in shown
     assert bounced("notices", "show", "--json", waiting["notice"]).rows[0]["slots"] == []
+
+
+@pytest.mark.parametrize(("begins", "ends", "told"), [(-1, 2, True), (2, 4, False)])
+def test_in_quiet_hours_a_notice_that_is_due_says_until_when_it_waits(
+    bounced: CommandLine, office: Office, begins: int, ends: int, told: bool
+) -> None:
+    (waiting,) = office.list_notices(author=OTHER)
+    begin, end = (datetime.now(UTC) + timedelta(hours=hours) for hours in (begins, ends))
+    bounced.configure(f'[notices]\ntimezone = "UTC"\nquiet_hours = "{begin:%H:%M}-{end:%H:%M}"\n')
+    until = f"quiet until {end:%Y-%m-%d %H:%M}"
+    assert (until in bounced("notices", "list", "--author", OTHER).out) is told
+    assert (until in bounced("notices", "show", waiting["notice"]).out) is told
 
 
 def test_a_case_that_is_due_later_than_the_notice_says_when(

@@ -12,13 +12,13 @@ from typing import Any
 
 from sqlalchemy import Connection, select, text
 
-from bounced.ledger import notices, queries, reports, rounds, schema, strikes
+from bounced.ledger import notices, queries, reports, rounds, schema, settling, strikes
 from bounced.ledger.counting import Counted
 from bounced.ledger.engine import Ledger
-from bounced.ledger.notices import Ending, Settled
 from bounced.ledger.policy import PolicySettings
 from bounced.ledger.records import ClaimedNotice, NewReport, NoticeState
 from bounced.ledger.reports import Finding
+from bounced.ledger.settling import Ending, Settled
 from bounced.ledger.strikes import Outcome
 from bounced.model import (
     Action,
@@ -182,13 +182,13 @@ class Office:
     ) -> Settled | None:
         ending = Ending(claimed.notice, claimed.claim, state, "250 ok", self.now)
         (settled,) = self.ledger.write(
-            lambda c: notices.settle(c, [ending], settings=self.settings, new_id=self.new_id)
+            lambda c: settling.settle(c, [ending], settings=self.settings, new_id=self.new_id)
         )
         return settled
 
     def settle_lost(self) -> list[Settled]:
         return self.ledger.write(
-            lambda c: notices.settle_lost(c, self.now, settings=self.settings, new_id=self.new_id)
+            lambda c: settling.settle_lost(c, self.now, settings=self.settings, new_id=self.new_id)
         )
 
     def send_due(self) -> list[ClaimedNotice]:
@@ -202,7 +202,7 @@ class Office:
 
     def settle_silent(self) -> list[Settled]:
         return self.ledger.write(
-            lambda c: notices.settle_silent(
+            lambda c: settling.settle_silent(
                 c, self.now, settings=self.settings, new_id=self.new_id
             )
         )

@@ -47,7 +47,7 @@ def test_a_wrong_address_is_looked_into_once(office: Office) -> None:
     office.fail("a")
     (case,) = find(office)
     assert case == UnadvisedCase(
-        find_case_id(AUTHOR, RECIPIENT), AUTHOR, RECIPIENT, Reason.USER_UNKNOWN, START
+        find_case_id(AUTHOR, RECIPIENT), AUTHOR, RECIPIENT, RECIPIENT, Reason.USER_UNKNOWN, START
     )
     office.move(MINUTE)
     assert store(office, case)
@@ -121,7 +121,7 @@ def test_a_case_that_is_gone_or_told_of_meanwhile_gets_none(office: Office) -> N
     office.move(HOUR)
     office.send_due()
     assert not store(office, case)
-    gone = UnadvisedCase("f" * 16, AUTHOR, RECIPIENT, Reason.USER_UNKNOWN, START)
+    gone = UnadvisedCase("f" * 16, AUTHOR, RECIPIENT, RECIPIENT, Reason.USER_UNKNOWN, START)
     assert not store(office, gone)
 
 
@@ -132,3 +132,23 @@ def test_counting_leaves_the_suggestion_alone(office: Office) -> None:
     office.move(DAY)
     office.fail("b")
     assert read_suggestion(office) == MEANT
+
+
+def test_a_case_is_looked_into_as_it_was_written_last(office: Office) -> None:
+    """Its subject has lost what may be the slip."""
+    office.fail("a", f"<{RECIPIENT}")
+    office.move(DAY)
+    office.fail("b", f"{RECIPIENT}.")
+    (case,) = find(office)
+    assert (case.subject, case.recipient) == (RECIPIENT, f"{RECIPIENT}.")
+
+
+def test_it_is_known_in_which_spelling_a_recipient_failed(office: Office) -> None:
+    case = office.fail("a", f"{RECIPIENT}.").case
+
+    def has_failed(address: str) -> bool:
+        return office.ledger.read(lambda c: advice.has_failed(c, case, address))
+
+    assert not has_failed(RECIPIENT)
+    office.fail("b", RECIPIENT.upper())
+    assert has_failed(RECIPIENT)

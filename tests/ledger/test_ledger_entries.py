@@ -1,10 +1,12 @@
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 from sqlalchemy import update
 
 from bounced.ledger import sends
-from bounced.ledger.entries import read_notice
+from bounced.ledger.entries import find_language, read_entry, read_notice
 from bounced.ledger.records import ClaimedNotice
 from bounced.ledger.schema import slots
 from bounced.model import Send
@@ -60,3 +62,53 @@ def test_a_slot_keeps_the_suggestion_that_was_made_when_it_was_taken(office: Off
     again = office.ledger.read(lambda connection: read_notice(connection, notice.notice))
     assert again is not None
     assert [entry.suggestion for entry in again.entries] == ["max@gmail.com"]
+
+
+def fail_behind(office: Office, final: str, original: str | None = None) -> None:
+    """Let a registered send fail by a report that may name another recipient."""
+    finding = bounce("a", registered=register(office, None, None))
+    assert finding.report is not None
+    (facts,) = finding.report.recipients
+    named = replace(facts, original_recipient=original, final_recipient=final)
+    office.receive(replace(finding, report=replace(finding.report, recipients=(named,))))
+
+
+@pytest.mark.parametrize(
+    ("final", "original", "forwarded"),
+    [
+        ("hidden@private.example", None, True),
+        ("hidden@private.example", RECIPIENT, True),
+        (RECIPIENT.upper(), None, False),
+        (RECIPIENT.partition("@")[0], None, False),
+        ("hidden", None, True),
+    ],
+)
+def test_a_recipient_is_forwarded_whose_report_names_another_than_was_written_to(
+    office: Office, final: str, original: str | None, *, forwarded: bool
+) -> None:
+    fail_behind(office, final, original)
+    (strike,) = claim(office).entries[0].strikes
+    assert (strike.recipient, strike.forwarded) == (RECIPIENT, forwarded)
+
+
+def test_a_case_is_read_alone_as_its_notice_tells_it(office: Office) -> None:
+    office.receive(bounce("a"), bounce("b", recipient="eva@kunde.example"))
+    notice = claim(office)
+    assert len(notice.entries) == 2
+    for entry in notice.entries:
+        read = office.ledger.read(lambda c, e=entry: read_entry(c, notice.notice, e.case))  # type: ignore[misc] # a lambda has no annotations
+        assert read == entry
+    assert office.ledger.read(lambda c: read_entry(c, notice.notice, "f" * 16)) is None
+
+
+@pytest.mark.parametrize("registered", ["en", None, ""])
+def test_a_notice_has_one_language_however_it_is_asked_for(
+    office: Office, registered: str | None
+) -> None:
+    office.receive(bounce("a", registered=register(office, registered, None)))
+    office.receive(bounce("b", recipient="eva@kunde.example", at=START + MINUTE))
+    notice = claim(office)
+    assert notice.language is not None
+    found = office.ledger.read(lambda c: find_language(c, notice.notice))
+    assert found == notice.language
+    assert office.ledger.read(lambda c: find_language(c, "f" * 16)) is None

@@ -1,4 +1,4 @@
-"""What keeps notices back: silence, one under way, the daily limit, a clock that jumps."""
+"""What keeps notices back: silence, one under way, the daily limit."""
 
 from __future__ import annotations
 
@@ -9,7 +9,8 @@ from typing import Any
 import pytest
 from sqlalchemy import insert, select, true, update
 
-from bounced.ledger import queries, schema, tally
+from bounced.ledger import authors, notices, queries, schema, tally
+from bounced.ledger.engine import Ledger
 from bounced.ledger.records import ClaimedNotice, NoticeState
 from bounced.model import Verdict
 from tests.ledger.office import (
@@ -79,16 +80,16 @@ def test_an_author_has_one_notice_under_way_and_the_next_digest_waits(office: Of
 
 
 def test_a_batch_is_claimed_at_once_in_the_order_of_their_times(office: Office) -> None:
-    authors = [f"a{number}@bau.example" for number in range(5)]
-    for author in authors:
+    names = [f"a{number}@bau.example" for number in range(5)]
+    for author in names:
         for recipient in (EVA, MAX):
             office.fail("a", recipient, author=author)
         office.move(MINUTE)
     office.move(HOUR)
     batch = office.claim_some(3)
-    assert [claimed.author for claimed in batch] == authors[:3]
+    assert [claimed.author for claimed in batch] == names[:3]
     assert list_subjects(batch) == [[(EVA, 1), (MAX, 1)]] * 3
-    assert [claimed.author for claimed in office.claim_some(3)] == authors[3:]
+    assert [claimed.author for claimed in office.claim_some(3)] == names[3:]
 
 
 @pytest.mark.parametrize(
@@ -143,6 +144,41 @@ def test_a_deferred_notice_of_an_author_who_falls_silent_is_not_tried_again(
         [],
     )
     assert "author" in str(settled.detail)
+
+
+def test_a_claimed_notice_of_an_author_who_falls_silent_before_data_is_not_sent(
+    office: Office,
+) -> None:
+    office.fail("a")
+    office.fail("b", EVA, author="ben@bau.example")
+    office.move(WINDOW)
+    claimed = {notice.author: notice for notice in office.claim_some(2)}
+    silence(office, declined_at=office.now)
+    assert office.start_data(claimed[AUTHOR]) is False
+    assert office.start_data(claimed["ben@bau.example"]) is True
+    assert office.settle_silent() == [], "its sender may be at work"
+    office.move(LEASE)
+    (ended,) = office.settle_silent()
+    assert (ended.notice, ended.state) == (claimed[AUTHOR].notice, NoticeState.FAILED)
+
+
+def test_what_is_held_as_its_authors_silence_ends_goes_at_the_next_beat(
+    postgres_url: str,
+) -> None:
+    office = Office(Ledger(postgres_url))
+    silence(office, declined_at=START)
+    office.fail("a")
+    office.move(WINDOW)
+    with office.ledger.engine.begin() as beat:
+        (held,) = notices.hold_due(beat, office.now, everyone=False)
+        assert office.ledger.write(
+            lambda c: authors.resume(c, AUTHOR, office.now, webhook=False, new_id=office.new_id)
+        )
+    assert read_waiting(office) == [("held", "declined")], "neither saw the other"
+    assert office.hold_due(everyone=False) == []
+    sent = [notice.notice for notice in office.send_due()]
+    office.ledger.close()
+    assert sent == [held.notice]
 
 
 def test_under_hold_only_what_was_released_is_claimed(office: Office) -> None:
@@ -200,49 +236,6 @@ def test_a_failed_notice_and_those_of_others_do_not_count_for_the_limit(office: 
     office.fail("b", EVA, author="ben@bau.example")
     office.move(WINDOW)
     assert [notice.author for notice in office.send_due()] == [AUTHOR]
-
-
-@pytest.mark.parametrize("ahead", [MINUTE, 30 * DAY])
-def test_a_clock_that_was_ahead_and_is_put_back_makes_no_second_notice(
-    office: Office, ahead: timedelta
-) -> None:
-    office.now = START + ahead
-    office.fail("a")
-    office.move(WINDOW)
-    office.send_due()
-    told_at = office.now
-    office.now = START
-    office.fail("b", report="b" * 16)
-    for _ in range(4):
-        office.move(WINDOW)
-        assert office.send_due() == []
-    office.now = told_at + DAY - timedelta(seconds=1)
-    assert office.send_due() == []
-    office.move(timedelta(seconds=1))
-    assert len(office.send_due()) == 1
-
-
-def test_the_interval_runs_from_the_attempt_where_the_clock_is_put_back_before_settlement(
-    office: Office,
-) -> None:
-    office.fail("a")
-    office.move(WINDOW)
-    claimed = claim_one(office)
-    tried_at = office.now
-    office.move(-2 * DAY)
-    office.settle(claimed)
-    assert office.find_last_notice_at() == tried_at
-
-
-def test_a_clock_that_leaps_leaves_a_notice_to_one_attempt_at_a_time(office: Office) -> None:
-    office.fail("a")
-    office.move(WINDOW)
-    claimed = claim_one(office)
-    office.start_data(claimed)
-    office.move(30 * DAY)
-    assert office.claim() is None
-    assert [lost.state for lost in office.settle_lost()] == [NoticeState.OUTCOME_UNKNOWN]
-    assert office.claim() is None
 
 
 def test_a_late_settlement_moves_the_interval_and_exhausts_nothing_twice(office: Office) -> None:

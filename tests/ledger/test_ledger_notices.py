@@ -5,10 +5,10 @@ from __future__ import annotations
 import pytest
 from sqlalchemy import update
 
-from bounced.ledger import entries, notices, sends
-from bounced.ledger.notices import Ending, Settled, SlotTaken
+from bounced.ledger import entries, notices, sends, settling
 from bounced.ledger.records import ClaimedNotice, EntryStrike, NoticeState
 from bounced.ledger.schema import cases
+from bounced.ledger.settling import Ending, Settled, SlotTaken
 from bounced.model import Category, Reason, Send
 from tests.ledger.office import (
     AUTHOR,
@@ -118,7 +118,7 @@ def test_of_two_claims_of_one_notice_in_one_commit_the_lost_one_sends_nothing(
         Ending(notice, mark, NoticeState.SENT, "250 ok", office.now) for notice, mark in marks
     ]
     settled = office.ledger.write(
-        lambda c: notices.settle(c, endings, settings=office.settings, new_id=office.new_id)
+        lambda c: settling.settle(c, endings, settings=office.settings, new_id=office.new_id)
     )
     assert [each is not None for each in settled] == [False, True]
 

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from itertools import pairwise
 
-from tests.ledger.office import DAY, HOUR, MINUTE, RECIPIENT, Office, list_subjects
+from bounced.ledger import outbox
+from bounced.ledger.settling import SlotTaken
+from tests.ledger.office import AUTHOR, DAY, HOUR, MINUTE, RECIPIENT, Office, list_subjects
 
 
 def use_up(office: Office) -> str:
@@ -121,6 +124,18 @@ def test_a_closed_address_that_is_used_again_goes_on_where_it_stood(office: Offi
     assert office.find_case()["strikes"] == 2
 
 
+def test_a_strike_at_the_very_moment_of_closing_leaves_the_case_closed(office: Office) -> None:
+    office.fail("a")
+    office.close(office.find_case()["case"])
+    office.fail("b")
+    assert (office.find_case()["state"], office.find_case()["strikes"]) == ("closed", 2)
+    office.move(timedelta(microseconds=1))
+    office.fail("c")
+    office.move(15 * MINUTE)
+    (notice,) = office.send_due()
+    assert [strike.title for strike in notice.entries[0].strikes] == ["Protokoll c"]
+
+
 def test_what_was_not_told_before_a_case_was_closed_is_not_told_later(office: Office) -> None:
     office.fail("a")
     office.move(MINUTE)
@@ -160,6 +175,26 @@ def test_closing_a_case_whose_notice_is_under_way_lets_that_one_go(office: Offic
     assert office.find_case()["state"] == "closed"
 
 
+def test_the_last_notice_of_a_case_that_was_closed_meanwhile_uses_it_up(office: Office) -> None:
+    office.configure(max_notices=1)
+    office.fail("a")
+    office.move(15 * MINUTE)
+    claimed = office.claim()
+    assert claimed is not None
+    case = office.find_case()["case"]
+    office.close(case)
+    settled = office.settle(claimed)
+    assert settled is not None
+    assert settled.exhausted == (SlotTaken(case, RECIPIENT, 1),)
+    office.move(DAY)
+    office.fail("b")
+    assert office.find_case()["state"] == "exhausted"
+    heard, _ = outbox.read_events(office.ledger, 0, 100)
+    told = [event.body for event in heard if event.event == "case_exhausted"]
+    ids = {"notice": claimed.notice, "author": AUTHOR}
+    assert told == [ids | {"case": case, "subject": RECIPIENT, "notices": 1}]
+
+
 def test_the_rehearsal_is_round_0_and_ends_with_the_first_relay(office: Office) -> None:
     office.configure(first_round=0)
     use_up(office)
@@ -187,7 +222,9 @@ def test_what_the_rehearsal_did_not_tell_goes_along(office: Office) -> None:
     )
 
 
-def test_a_notice_of_the_rehearsal_never_reaches_the_relay(office: Office) -> None:
+def test_a_notice_of_the_rehearsal_never_reaches_the_relay_but_what_it_would_have_told_does(
+    office: Office,
+) -> None:
     office.configure(first_round=0)
     office.fail("a")
     office.move(15 * MINUTE)
@@ -196,11 +233,10 @@ def test_a_notice_of_the_rehearsal_never_reaches_the_relay(office: Office) -> No
     office.leave_rehearsal()
     assert office.start_data(claimed) is False
     assert office.settle(claimed) is None
-    office.move(DAY)
-    assert office.send_due() == []
-    office.fail("b")
-    office.move(15 * MINUTE)
-    assert list_subjects(office.send_due()) == [[(RECIPIENT, 1)]]
+    (notice,) = office.send_due()
+    (entry,) = notice.entries
+    assert (entry.number, [strike.title for strike in entry.strikes]) == (1, ["Protokoll a"])
+    assert notice.notice != claimed.notice
 
 
 def test_a_strike_after_a_long_quiet_opens_the_next_round(office: Office) -> None:

@@ -58,8 +58,8 @@ def make_gallery() -> dict[str, str]:
 
 
 def link(_notice: ClaimedNotice, entry: Entry | None) -> str:
-    """Return a link as long as a real one."""
-    token = "preview" if entry is None else f"{sum(entry.subject.encode()):a>51}"
+    """Return a link as long as a real one, each case its own."""
+    token = "preview" if entry is None else f"{entry.case:a>56}"
     return f"https://bounces.example.com/n/{token}"
 
 

@@ -3,133 +3,20 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import AsyncIterator, Callable
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
-from email.message import EmailMessage
+from pathlib import Path
 
 import pytest
 
 from bounced.config import NoticeSettings, RelaySettings
 from bounced.ledger import queries
-from bounced.ledger.engine import Ledger
-from bounced.ledger.writer import Writer
 from bounced.notifier.compose import Composer
-from bounced.notifier.delivery import (
-    Abandoned,
-    BeforeData,
-    Deferred,
-    Delivered,
-    Outcome,
-    OutcomeUnknown,
-    Refused,
-)
-from bounced.notifier.dispatcher import Dispatcher, DispatcherSettings
-from bounced.origin.admission import AdmissionSettings
-from bounced.origin.token import Key, KeyRing
-from tests.ledger.office import DAY, DOMAIN, HOUR, MINUTE, START, Office, list_subjects
+from bounced.notifier.delivery import Deferred, OutcomeUnknown, Refused
+from bounced.notifier.render import TEXT
+from tests.ledger.office import DAY, HOUR, MINUTE, START, list_subjects
 from tests.logcheck import Line, find_events
-
-SECOND = timedelta(seconds=1)
-WINDOW = 15 * MINUTE
-DOWN = Deferred("no session", relay_down=True)
-SENDER = "protocols@app.example"
-RING = KeyRing((Key("a", bytes(32), START.date()),))
-
-
-@dataclass
-class FakeRelay:
-    """Answers as it is told, and notes what arrived at whose mailbox, and when."""
-
-    clock: Callable[[], datetime]
-    answers: dict[str, Outcome] = field(default_factory=dict)
-    """By author; "" stands for everyone."""
-    tried: list[tuple[datetime, str]] = field(default_factory=list)
-    arrived: list[tuple[datetime, str]] = field(default_factory=list)
-    meanwhile: Callable[[], None] = lambda: None
-    """What happens during an attempt."""
-
-    async def deliver(
-        self, message: EmailMessage, *, mail_from: str, rcpt: str, before_data: BeforeData
-    ) -> Outcome:
-        assert (message["To"], mail_from.partition("@")[2]) == (rcpt, DOMAIN)
-        self.tried.append((self.clock(), rcpt))
-        self.meanwhile()
-        answer = self.answers.get(rcpt) or self.answers.get("") or Delivered("250 ok")
-        if isinstance(answer, Deferred | Refused):
-            return answer
-        if not await before_data():
-            return Abandoned()
-        if isinstance(answer, Delivered):
-            self.arrived.append((self.clock(), rcpt))
-        return answer
-
-    async def close(self) -> None:
-        """Nothing is kept."""
-
-
-@dataclass
-class House:
-    """An office, its dispatcher and its relay, all by the office's clock."""
-
-    office: Office
-    dispatcher: Dispatcher
-    relay: FakeRelay
-
-    def configure(self, *, relay: FakeRelay | None = None, **notices: object) -> None:
-        """Change settings of notices, as a reload does; a new relay comes with one."""
-        settings = self.dispatcher.settings
-        self.relay = relay or self.relay
-        self.dispatcher.settings = replace(
-            settings,
-            notices=NoticeSettings.model_validate({"sender": SENDER} | notices),
-            delivery=self.relay,
-        )
-
-    async def send_at(self, at: datetime) -> list[str]:
-        """Let the clock stand there for one beat; return whose notices arrived."""
-        self.office.now = at
-        before = len(self.relay.arrived)
-        await self.dispatcher.send_due(at)
-        return [author for _, author in self.relay.arrived[before:]]
-
-    async def beat(self, span: timedelta, *, step: timedelta = 10 * SECOND) -> None:
-        """Let time pass, a beat every step."""
-        end = self.office.now + span
-        while self.office.now < end:
-            await self.send_at(self.office.now + step)
-
-    def fail(self, *authors: str, at: datetime = START) -> None:
-        self.office.now = at
-        for author in authors:
-            self.office.fail(f"{at}", author=author)
-
-    def list_states(self) -> list[str]:
-        return sorted(row["state"] for row in self.office.list_notices())
-
-
-@pytest.fixture
-async def house(ledger: Ledger) -> AsyncIterator[House]:
-    office = Office(ledger)
-    notices = NoticeSettings(sender=SENDER)
-    relay = FakeRelay(lambda: office.now)
-    settings = DispatcherSettings(
-        notices,
-        office.settings,
-        AdmissionSettings(domains=(DOMAIN,)),
-        lambda: RING,
-        Composer(None, notices, fallback_sender="post@app.example"),
-        relay,
-        RelaySettings(max_connections=2, give_up="2d"),
-    )
-    writer = Writer(ledger)
-    dispatcher = Dispatcher(writer, settings, clock=lambda: office.now, new_id=office.new_id)
-    yield House(office, dispatcher, relay)
-    writer.stop()
-
-
-def name_authors(number: int) -> list[str]:
-    return [f"a{index:02}@bau.example" for index in range(number)]
+from tests.notifier.house import DOWN, SECOND, SENDER, WINDOW, FakeRelay, House, name_authors
 
 
 def at(text: str) -> datetime:
@@ -279,6 +166,18 @@ async def test_lost_answers_during_an_outage_prolong_it(house: House) -> None:
     assert len(house.relay.tried) == tried + 1
 
 
+async def test_a_refusal_that_the_relay_had_no_part_in_ends_no_outage(house: House) -> None:
+    house.relay.answers[""] = DOWN
+    house.fail(*name_authors(12))
+    await house.send_at(START + WINDOW)
+    before = house.list_states()
+    house.relay.answers[""] = Refused("not sent", asked=False)
+    tried = len(house.relay.tried)
+    await house.send_at(START + WINDOW + 10 * SECOND)
+    assert len(house.relay.tried) == tried + 1
+    assert house.list_states() == [*before[1:8], "failed", *before[8:]]
+
+
 async def test_a_new_relay_is_asked_at_once(house: House) -> None:
     house.relay.answers[""] = DOWN
     house.fail(*name_authors(10))
@@ -295,7 +194,10 @@ async def test_a_pause_that_a_clock_ahead_has_begun_does_not_last(house: House) 
     await house.send_at(START + 30 * DAY + WINDOW)
     house.relay.answers.clear()
     house.fail("ben@bau.example", at=START)
-    assert await house.send_at(START + WINDOW) == ["ben@bau.example"]
+    assert await house.send_at(START + WINDOW) == [
+        "anna@bau.example",
+        "ben@bau.example",
+    ]
 
 
 async def test_a_notice_is_given_up_at_the_configured_age(house: House, log: list[Line]) -> None:
@@ -308,6 +210,64 @@ async def test_a_notice_is_given_up_at_the_configured_age(house: House, log: lis
     assert house.list_states() == ["failed"]
     (line,) = find_events(log, "notice_failed")
     assert line["detail"] == "given up: 451 later"
+
+
+async def test_a_notice_that_only_waited_for_the_relay_is_not_given_up_at_its_first_attempt(
+    house: House,
+) -> None:
+    house.relay.answers[""] = DOWN
+    house.fail(*name_authors(8))
+    await house.send_at(START + WINDOW)
+    tried = {author for _, author in house.relay.tried}
+    assert len(tried) < 8
+    house.relay.answers[""] = Deferred("451 later")
+    await house.send_at(START + 3 * DAY)
+    states = {row["author"]: row["state"] for row in house.office.list_notices()}
+    assert states == {a: "failed" if a in tried else "claimed" for a in name_authors(8)}
+    await house.send_at(house.office.now + HOUR)
+    assert house.list_states() == ["failed"] * 8, "the second attempt is the last one"
+
+
+async def test_a_notice_that_quiet_hours_kept_is_not_given_up_at_its_first_attempt(
+    house: House,
+) -> None:
+    house.configure(quiet_hours="22:00-06:00")
+    house.dispatcher.settings = replace(
+        house.dispatcher.settings, relay=RelaySettings(max_connections=1, give_up="1h")
+    )
+    house.fail(*name_authors(4), at=at("2026-11-02T21:00+01:00"))
+
+    def pass_time() -> None:
+        house.office.now = at("2026-11-02T22:00+01:00")
+
+    house.relay.meanwhile = pass_time
+    arrived = await house.send_at(at("2026-11-02T21:59:59+01:00"))
+    house.relay.meanwhile = lambda: None
+    house.relay.answers[""] = Deferred("451 greylisted")
+    await house.send_at(at("2026-11-03T06:00+01:00"))
+    kept = 4 - len(arrived)
+    assert house.list_states() == ["claimed"] * kept + ["sent"] * len(arrived)
+    assert kept > 0
+    house.relay.answers.clear()
+    assert len(await house.send_at(at("2026-11-03T06:01+01:00"))) == kept
+
+
+async def test_a_notice_that_cannot_be_composed_waits_and_is_given_up_and_the_others_go(
+    house: House, log: list[Line], tmp_path: Path
+) -> None:
+    (tmp_path / TEXT).write_text("{{ 1 // ('eva' not in notice.intro) | int }}\n")
+    composer = Composer(tmp_path, NoticeSettings(sender=SENDER), fallback_sender=SENDER)
+    house.dispatcher.settings = replace(house.dispatcher.settings, composer=composer)
+    house.office.fail("a", "eva@kunde.example", author="anna@bau.example")
+    house.fail("ben@bau.example")
+    assert await house.send_at(START + WINDOW) == ["ben@bau.example"]
+    assert house.list_states() == ["claimed", "sent"]
+    await house.beat(2 * DAY + HOUR, step=30 * MINUTE)
+    assert house.list_states() == ["failed", "sent"]
+    assert [author for _, author in house.relay.tried] == ["ben@bau.example"]
+    (line,) = find_events(log, "notice_failed")
+    why = f"{tmp_path / TEXT}, line 1: ZeroDivisionError: integer division or modulo by zero"
+    assert line["detail"] == f"given up: cannot be composed: {why}"
 
 
 async def test_under_hold_a_due_digest_is_held_once_and_sent_after_its_release(

@@ -13,7 +13,7 @@ from bounced.notifier.compose import Composer
 from bounced.notifier.dispatcher import Dispatcher, DispatcherSettings
 from bounced.origin.admission import AdmissionSettings
 from tests.ledger.office import AUTHOR, DOMAIN, START, Office, bounce
-from tests.notifier.test_dispatcher import RING, WINDOW, FakeRelay
+from tests.notifier.house import RING, WINDOW, FakeRelay
 
 BOUNCES = 10_000
 BATCH = 200

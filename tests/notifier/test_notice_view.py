@@ -137,7 +137,7 @@ def test_cases_stand_by_category_then_reason_then_address() -> None:
     ]
     assert outline == [
         (
-            "Addresses that are not right",
+            "Incorrect addresses",
             [
                 ("These addresses do not exist", 2),
                 ("m@kunde.example is no longer in use", 1),

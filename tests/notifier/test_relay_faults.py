@@ -110,7 +110,7 @@ MALFORMED = "Malformed SMTP response line: HTTP/1.1 400 Bad Request"
 FAULTS: dict[str, tuple[Script, Callable[[int], Outcome]]] = {
     "accepts, then closes": (
         hang_up,
-        lambda port: no_session(f"Error connecting to {HOST} on port {port}: {LOST}")(port),
+        no_session(f"Error connecting: {LOST}"),
     ),
     "silent at the greeting": (
         greet(b""),

@@ -22,6 +22,10 @@ FORMS = (
     "550 owner+privat=target.example@lists.example",
     "550 <@target.example:privat@other.example>",
     "550 host mx.target.example[192.0.2.7] said: no such user privat@target.example",
+    "550 privat@mail.target.example unknown at mx1.target.example",
+    "550 mx.target.example: <privat@target.example!x> gone (target.example)",
+    "550 <privat@target.example> at target-example.mail.protection.outlook.com",
+    "550 " + " ".join(f"@{n}.x" for n in range(400)) + " privat@a.target.example b.target.example",
     "x" * (MAX_SEEN_CHARS - 4) + " privat@target.example",
     "<a@b.example>" * 305 + " 12345678901234567 privat@target.example",
 )
@@ -44,6 +48,10 @@ def test_the_address_of_a_third_is_not_shown_in_any_form(reply: str) -> None:
         ("550 hits=40.5 required=5", "550 hits=40.5 required=5"),
         ("550 5.7.1 refused @ 14:03", "550 5.7.1 refused @ 14:03"),
         ("550 two\r\nlines", "550 two lines"),
+        ("550 a@mail.elektro.example by mx.elektro.example", "550 … by mx.elektro.example"),
+        ("550 a@mx.praxis.co.uk by b.praxis.co.uk, relay.co.uk", "550 … by …, relay.co.uk"),
+        ("550 a@co.uk by relay.co.uk", "550 … by relay.co.uk"),
+        ("550 5.1.1 no a@5.1.1 and b@[192.0.2.1] 192.0.2.9", "550 5.1.1 no … and … 192.0.2.9"),
     ],
 )
 def test_of_the_rest_nothing_is_lost(reply: str, shown: str) -> None:
@@ -79,3 +87,16 @@ def test_the_new_address_that_a_server_tells_its_sender_is_shown() -> None:
         text = mail.get_body(("plain",))
         assert text is not None
         assert ("buero@neu.example" in text.get_content()) is is_shown
+
+
+def test_replies_about_different_addresses_are_folded_into_one() -> None:
+    told = [f"m{number}@kunde.example" for number in range(1000)]
+    replies = {f"550 5.1.1 <{address.upper()}> unknown, {'(' * 100}4Fx7Tq2Lz9" for address in told}
+    assert len({fold_reply(reply, told) for reply in replies}) == 1
+
+
+def test_of_two_addresses_the_longer_one_is_folded() -> None:
+    assert (
+        fold_reply("550 max@kunde.example.org", ["max@kunde.example", "max@kunde.example.org"])
+        == "550 …"
+    )

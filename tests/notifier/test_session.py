@@ -78,8 +78,15 @@ async def test_implicit_tls_encrypts_from_the_first_byte(authority: trustme.CA) 
 @pytest.mark.parametrize(
     ("hello", "to_starttls", "why"),
     [
-        (b"250-relay.test\r\n250 AUTH PLAIN LOGIN\r\n", b"", "STARTTLS extension not supported"),
-        (b"500 no such command\r\n", b"", "STARTTLS extension not supported"),
+        (
+            b"250-relay.test\r\n250 AUTH PLAIN LOGIN\r\n",
+            b"",
+            (
+                "it offers no STARTTLS, which relay.security = 'starttls' demands; "
+                "port 465 wants 'tls'"
+            ),
+        ),
+        (b"500 no such command\r\n", b"", "500 no such command"),
         (b"250-relay.test\r\n250 STARTTLS\r\n", b"454 4.7.0 later\r\n", "454 4.7.0 later"),
         (b"250-relay.test\r\n250 STARTTLS\r\n", b"250 OK\r\n", "250 OK"),
         (b"250-relay.test\r\n250 STARTTLS\r\n", b"220 go\r\n250 OK\r\n", "?"),
@@ -211,6 +218,17 @@ async def test_the_relays_own_certificate_may_stand_in_ca_file(
     async with run_relay(tls=context) as relay:
         outcome = await deliver_once(make_delivery(relay.port, "starttls", ca_file=path), Gate())
     assert outcome == Delivered("250 2.0.0 queued as 4711")
+
+
+async def test_a_relay_that_greets_in_clear_says_which_key_to_look_at() -> None:
+    async with run_relay() as relay:
+        outcome = await deliver_once(make_delivery(relay.port, "tls"), Gate())
+    assert isinstance(outcome, Deferred)
+    assert outcome.relay_down
+    assert outcome.detail.endswith(
+        "; it does not begin with TLS, which relay.security = 'tls' demands; "
+        "port 587 wants 'starttls'"
+    )
 
 
 async def test_another_authority_in_ca_file_is_named(

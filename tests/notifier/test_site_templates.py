@@ -114,6 +114,28 @@ def test_a_syntax_error_in_an_included_file_names_that_file(tmp_path: Path) -> N
         make_site(tmp_path).check()
 
 
+@pytest.mark.parametrize(
+    ("name", "meant"),
+    [("notices.txt.j2", TEXT), ("notice.text.j2", TEXT), ("notice.htm.j2", HTML)],
+)
+def test_a_template_whose_name_is_nearly_ours_is_refused(
+    tmp_path: Path, name: str, meant: str
+) -> None:
+    (tmp_path / name).write_text("x")
+    with pytest.raises(ConfigError) as caught:
+        make_site(tmp_path)
+    assert str(caught.value) == (
+        f"{tmp_path / name}: no template has this name; did you mean {meant}?"
+    )
+
+
+def test_what_a_template_includes_may_be_named_after_it(tmp_path: Path) -> None:
+    (tmp_path / TEXT).write_text("{% include 'notice_' ~ language ~ '.txt.j2' %}\n")
+    for language in ("de", "en"):
+        (tmp_path / f"notice_{language}.txt.j2").write_text(language)
+    make_site(tmp_path).check()
+
+
 def test_a_folder_that_is_not_there_is_named(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match=r"notices\.templates_directory: .*: no such folder"):
         make_site(tmp_path / "missing")

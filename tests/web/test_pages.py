@@ -3,19 +3,25 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from dataclasses import replace
 from typing import Any
 
 import httpx2
 import pytest
+from sqlalchemy import insert, update
 
+from bounced.ledger import schema
+from bounced.model import Verdict
 from tests.ledger.office import (
     AUTHOR,
+    DAY,
     MAILBOX_FULL,
     SPF,
+    USER_UNKNOWN,
 )
 from tests.logcheck import Line, find_events
-from tests.web.conftest import PAGES, House
+from tests.web.conftest import NOON, PAGES, House
 from tests.web.told import (
     CONFIRM,
     CORRECT,
@@ -57,8 +63,8 @@ async def test_the_page_of_a_case_says_what_happened_and_what_can_be_said(
     for text in (
         "<header>Bautagebuch</header>",
         "Nicht angekommen sind 2 Protokolle:",
-        "Protokoll 1 verschickt am Samstag, 21. November 2026, 12:59 Uhr",
-        "Protokoll 2 verschickt am Samstag, 21. November 2026, 12:59 Uhr",
+        "Protokoll 1 (reference of 1) verschickt am Samstag, 21. November 2026, 12:59 Uhr",
+        "Protokoll 2 (reference of 2) verschickt am Samstag, 21. November 2026, 12:59 Uhr",
         f"{WRONG} · Hinweis 1 von 3",
         f"Meinten Sie {RIGHT}?",
     ):
@@ -95,9 +101,13 @@ async def test_a_new_address_closes_the_case(
     told = tell(house)
     answer = await follow(client, told.page, {"action": "correct", "new_recipient": f" {RIGHT} "})
     assert told.find_case() == ("closed", "corrected", RIGHT)
-    assert find_heading(answer) == "Die Adresse ist berichtigt"
+    assert find_heading(answer) == "Danke, die richtige Adresse ist notiert"
     said = read(answer)
-    for text in ("Danke, das ist notiert.", f"Bisher: {WRONG}", f"Richtig: {RIGHT}"):
+    for text in (
+        "Danke, das ist notiert.",
+        f"Bisherige Adresse: {WRONG}",
+        f"Richtige Adresse: {RIGHT}",
+    ):
         assert text in said
     assert not list_forms(answer)
     acted = {
@@ -126,8 +136,49 @@ async def test_an_address_that_is_right_is_tried_again(
     answer = await follow(client, told.page, CONFIRM)
     assert told.find_case() == ("closed", "confirmed", None)
     assert find_heading(answer) == "Wir lassen die Adresse, wie sie ist"
-    assert "mehr als 3 Hinweise" in read(answer)
+    assert "höchstens 3 Hinweise" in read(answer)
     assert [line["action"] for line in find_events(log, "author_acted")] == ["confirmed"]
+
+
+@pytest.mark.parametrize("verdict", [USER_UNKNOWN, SPF], ids=["address", "domain"])
+async def test_after_the_last_notice_it_is_said_that_no_other_comes(
+    sqlite_house: House, sqlite_client: httpx2.AsyncClient, verdict: Verdict
+) -> None:
+    told = tell(sqlite_house, verdict=verdict)
+    sqlite_house.ledger.write(lambda c: c.execute(update(schema.slots).values(max_notices=1)))
+    said = read(await follow(sqlite_client, told.page, CONFIRM))
+    about = "Domain" if verdict is SPF else "Adresse"
+    assert f"Weitere Hinweise zu dieser {about} erhalten Sie nicht" in said
+    assert "schreiben wir Ihnen" not in said
+
+
+async def test_a_page_names_protocols_and_their_number_as_its_mail_does(
+    sqlite_house: House, sqlite_client: httpx2.AsyncClient
+) -> None:
+    told = tell(sqlite_house, sends=2)
+    page = "https://protokolle.example/p/8f3a"
+    named = {"title": "Abnahme", "reference": "BV-2026-014", "url": page}
+    sent = {"registered_at": NOON - DAY, "author": AUTHOR, **named}
+    send = "0123456789abcdef"
+    sqlite_house.ledger.write(lambda c: c.execute(insert(schema.sends).values(send=send, **sent)))
+    sqlite_house.ledger.write(lambda c: c.execute(update(schema.strikes).values(send=send)))
+    sqlite_house.ledger.write(lambda c: c.execute(update(schema.slots).values(strikes=5)))
+    answer = await sqlite_client.get(told.page)
+    said = read(answer)
+    assert "Nicht angekommen ist ein Protokoll:" in said
+    assert "Abnahme (BV-2026-014) verschickt am" in said
+    assert "Bisher nicht zugestellt: 5 Protokolle" in said
+    assert f'href="{page}"' in answer.text
+    assert f">{page}</a>" in said
+
+
+async def test_the_browser_does_not_offer_the_authors_own_address(
+    sqlite_house: House, sqlite_client: httpx2.AsyncClient
+) -> None:
+    (field,) = re.findall(
+        r'<input type="text".*?>', (await sqlite_client.get(tell(sqlite_house).page)).text
+    )
+    assert 'autocomplete="off"' in field
 
 
 async def test_a_domain_that_was_mended_is_tried_again_and_takes_no_address(
@@ -158,7 +209,7 @@ async def test_what_was_done_stays_done_when_it_is_done_again(
         {"action": "correct"},
     ):
         answer = await follow(client, told.page, data)
-        assert find_heading(answer) == "Die Adresse ist berichtigt"
+        assert find_heading(answer) == "Danke, die richtige Adresse ist notiert"
     assert told.office.dump(*LEDGER) == before
     assert len(find_events(log, "author_acted")) == 1
 

@@ -88,7 +88,7 @@ async def test_an_address_is_corrected_with_the_keyboard_alone(
     await browser.write("eva@gmail.example")
     assert await walk(browser, "Adresse berichtigen") == ["Adresse berichtigen"]
     await browser.press_and_load("Enter")
-    assert await browser.evaluate(HEADING) == "Die Adresse ist berichtigt"
+    assert await browser.evaluate(HEADING) == "Danke, die richtige Adresse ist notiert"
     assert told.find_case() == ("closed", "corrected", "eva@gmail.example")
     assert browser.complaints == [
         "Failed to load resource: the server responded with a status of 422 (Unprocessable Entity)"
@@ -112,7 +112,7 @@ async def test_notices_are_stopped_and_sent_again_with_the_keyboard_alone(
     told = tell(sqlite_house)
     await browser.open(f"{site}{told.page}?language=en")
     assert await walk(browser, "Stop sending these notices") == [
-        "Correct e-mail address",
+        "Correct email address",
         "Correct the address",
         "The address is right, please keep trying",
         "Stop sending these notices",
@@ -120,7 +120,7 @@ async def test_notices_are_stopped_and_sent_again_with_the_keyboard_alone(
     await browser.press_and_load("Enter")
     await walk(browser, "Stop sending these notices")
     await browser.press_and_load("Space")
-    assert await browser.evaluate(HEADING) == "You receive no more notices"
+    assert await browser.evaluate(HEADING) == "You will receive no more notices"
     assert await walk(browser, "Deutsch") == [
         "Send notices again",
         "Back to the notice",

@@ -127,7 +127,7 @@ async def test_a_forged_link_is_not_known(
         answer = await sqlite_client.request(method, f"/n/{text}")
         assert answer.status_code == 404
         assert find_heading(answer) == "Diesen Link kennen wir nicht"
-        assert "answer the e-mail" in read(answer)
+        assert "reply to the email" in read(answer)
 
 
 async def test_guesses_are_logged_once_a_minute(
@@ -230,6 +230,6 @@ async def test_the_chosen_language_stays(
     assert set(re.findall(r'action="(.*?)"', page.text)) == {"?language=en"}
     assert '<a href="?language=de" lang="de" hreflang="de">Deutsch</a>' in page.text
     done = await follow(sqlite_client, f"{told.page}?language=en", CORRECT)
-    assert find_heading(done) == "The address has been corrected"
+    assert find_heading(done) == "Thank you, the right address has been noted"
     settings = await sqlite_client.get(f"{told.page}?settings=1&language=en")
     assert 'href="?language=de&amp;settings=1"' in settings.text

@@ -12,6 +12,7 @@ from typing import Any
 import httpx2
 import pytest
 from sqlalchemy import delete, update
+from sqlalchemy.event import listen
 
 from bounced.ledger import schema, sends
 from bounced.ledger.records import clean_text
@@ -27,7 +28,9 @@ from tests.ledger.office import (
     Office,
     bounce,
 )
-from tests.web.conftest import NOON, PAGES, House
+from tests.logcheck import Line, find_events
+from tests.notifier.building_site import make_composer
+from tests.web.conftest import NOON, PAGES, House, make_client
 from tests.web.told import (
     CONFIRM,
     CORRECT,
@@ -144,22 +147,32 @@ async def test_a_subject_is_quoted_only_where_that_is_allowed(
     assert "Baubesprechung 7" in said
 
 
+@pytest.mark.parametrize("names_first", [True, False])
 async def test_a_forwarders_target_stays_hidden(
-    sqlite_house: House, sqlite_client: httpx2.AsyncClient
+    sqlite_house: House, sqlite_client: httpx2.AsyncClient, *, names_first: bool
 ) -> None:
+    """Even where the report names the target alone: a registered send knows who was meant."""
     office = Office(sqlite_house.ledger, now=NOON - DAY)
     office.ids = sqlite_house.ids
-    finding = bounce("14", WRONG, at=office.now)
+    registered = Send("e" * 16, AUTHOR, (WRONG,), NOON - DAY)
+    office.ledger.write(lambda c: sends.register(c, registered))
+    finding = bounce("14", WRONG, at=office.now, registered=registered)
     assert finding.report is not None
     (facts,) = finding.report.recipients
-    hidden = replace(facts, original_recipient=WRONG, final_recipient="hidden@private.example")
+    first = WRONG if names_first else None
+    hidden = replace(facts, original_recipient=first, final_recipient="hidden@private.example")
     office.receive(replace(finding, report=replace(finding.report, recipients=(hidden,))))
     office.move(DAY)
     (notice,) = office.send_due()
+    sqlite_house.ledger.write(lambda c: c.execute(update(schema.cases).values(suggestion=RIGHT)))
     told = Told(sqlite_house, office, notice.notice, notice.entries[0].case)
     answer = await sqlite_client.get(told.page)
     assert find_heading(answer) == f"Die Weiterleitung von {WRONG} ist gescheitert"
     assert "private.example" not in answer.text
+    assert RIGHT not in answer.text
+    mail = make_composer().compose(notice).as_string()
+    assert "Weiterleitung" in mail
+    assert "private" not in mail
 
 
 async def test_a_notice_whose_failures_are_gone_still_has_its_page(
@@ -184,3 +197,41 @@ async def test_every_phrase_that_a_page_asks_for_is_there(
         answer = await sqlite_client.get(f"{told.page}?language={language}")
         assert answer.status_code == 200
         assert not re.search(r"page\.|reason\.|\{|\}", read(answer))
+
+
+async def test_a_fault_of_ours_is_told_to_a_person_and_the_log_has_no_link(
+    sqlite_house: House, log: list[Line], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    told = tell(sqlite_house)
+
+    def fail(_work: object) -> None:
+        raise ValueError("secret")
+
+    monkeypatch.setattr(sqlite_house.ledger, "read", fail)
+    async with make_client(sqlite_house) as client:
+        answer = await client.get(told.page)
+    assert (answer.status_code, answer.headers["content-language"]) == (500, "de, en")
+    assert find_heading(answer) == "Das hat leider nicht geklappt"
+    assert answer.headers["cache-control"] == "no-store"
+    assert "secret" not in answer.text
+    (failed,) = find_events(log, "job_failed")
+    assert failed["job"] == "GET /n/…"
+    assert told.page.removeprefix("/n/") not in str(log)
+
+
+async def test_a_link_to_the_settings_reads_none_of_the_notices_cases(
+    sqlite_house: House, sqlite_client: httpx2.AsyncClient
+) -> None:
+    told = tell(sqlite_house)
+    asked: list[str] = []
+    listen(
+        sqlite_house.ledger.engine, "before_cursor_execute", lambda *args: asked.append(args[2])
+    )
+    assert (await sqlite_client.get(told.settings)).status_code == 200
+    assert asked
+    assert not any("slots" in query or "diagnostic_code" in query for query in asked)
+    asked.clear()
+    assert (await sqlite_client.get(told.page)).status_code == 200
+    reading = [query for query in asked if "diagnostic_code" in query]
+    assert len(reading) == 1
+    assert "told_case" in reading[0].partition("WHERE")[2]

@@ -34,7 +34,7 @@ from bounced.web.webhooks import (
     LONGEST_PAUSE,
     WebhookSender,
 )
-from tests.logcheck import Line
+from tests.logcheck import Line, find_events
 from tests.web.conftest import NOON
 from tests.web.receiver import Heard, Receiver, run_receiver
 
@@ -284,6 +284,23 @@ def find_signature(heard: Heard, post: Post, secret: str) -> str:
         heard.headers["webhook-id"], post.now, heard.body, parse_signing_secrets(secret)
     )
     return headers["webhook-signature"]
+
+
+async def test_an_address_that_cannot_be_asked_is_given_up_in_time(
+    post: Post, receiver: Receiver, log: list[Line]
+) -> None:
+    """The configuration refuses such a host; a library may be stricter than we are."""
+    webhook = post.queue()
+    post.configure(url="http://[v1.a]/")
+    assert await post.send() == 1
+    ((state, attempts, detail),) = post.list_states()
+    assert (state, attempts) == ("waiting", 1)
+    assert detail is not None
+    assert detail.startswith("InvalidURL: ")
+    post.now += post.sender.settings.give_up
+    assert await post.send() == 1
+    assert [state for state, _, _ in post.list_states()] == ["failed"]
+    assert [line["webhook"] for line in find_events(log, "webhook_failed")] == [webhook, webhook]
 
 
 async def test_without_an_address_what_is_queued_waits(post: Post, receiver: Receiver) -> None:

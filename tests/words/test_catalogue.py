@@ -131,6 +131,24 @@ def test_a_site_may_replace_a_single_sentence(tmp_path: Path) -> None:
     assert words["en"].say("notice.greeting") == "Hello,"
 
 
+def test_a_site_may_leave_out_what_is_not_the_matter(tmp_path: Path) -> None:
+    phrases = {
+        "notice.automatic": 'Von \\"Baudoku\\".',
+        "subject.domain": "{domain}",
+        "reason.user-unknown.action": "Fragen Sie nach.",
+    }
+    text = "".join(
+        f'msgid "{key}"\nmsgid_plural "{key}"\nmsgstr[0] "{said}"\nmsgstr[1] "{said}"\n'
+        if key.startswith("subject.")
+        else make_phrase(key, said)
+        for key, said in phrases.items()
+    )
+    write(tmp_path, "de.po", text)
+    words = load_words(tmp_path)["de"]
+    assert words.say("notice.automatic") == 'Von "Baudoku".'
+    assert words.say("subject.domain", domain="bau.example") == "bau.example"
+
+
 def test_a_further_language_is_one_complete_file(tmp_path: Path) -> None:
     whole = (Path(__file__).parents[2] / "bounced/words/en.po").read_text(encoding="utf-8")
     write(tmp_path, "nl.po", whole.replace('"Hello,"', '"Goedendag,"'))
@@ -181,6 +199,21 @@ def test_a_further_language_is_one_complete_file(tmp_path: Path) -> None:
             "fr.po",
             make_phrase("notice.greeting", "Bonjour,"),
             "phrases are missing, the first is ",
+        ),
+        (
+            "de.po",
+            '# mine\nmsgid "notice.greeting\nmsgstr "x"\n',
+            "de.po, line 2: not a gettext catalogue: a text stands between two quotes",
+        ),
+        (
+            "de.po",
+            'msgid "notice.greeting"\nmsgstr "Guten "Tag""\n',
+            "de.po, line 2: not a gettext catalogue: a text stands between two quotes",
+        ),
+        (
+            "de.po",
+            make_phrase("notice.suggestion", "Ein Tippfehler?"),
+            "de.po: notice.suggestion: the placeholder {address} is missing",
         ),
         ("words.po", "", "words.po: 'words' is no language known to Babel"),
     ],

@@ -30,6 +30,8 @@ from bounced.web.pages.view import build_case, build_settings, is_domain
 from bounced.web.problem import Problem
 from bounced.words.catalogue import Words, choose_language
 
+PATH = "/n/"
+"""What every link begins with, behind `http.public_url`."""
 PREVIEW = "preview"
 """Stands in the links of a previewed notice, where a token would be."""
 
@@ -46,7 +48,7 @@ class _Visit:
 
 
 class Pages:
-    """Answers what is asked under `/n/`."""
+    """Answers what is asked under PATH."""
 
     def __init__(self, api: Api, refusals: RefusalLog) -> None:
         self._api = api
@@ -76,6 +78,13 @@ class Pages:
             return self._renderer.apologize(
                 "failed", _order(settings), status=problem.status, headers=problem.headers
             )
+
+    def apologize(self) -> Response:
+        """Return the answer to a visit that a fault of ours broke off."""
+        settings = self._api.pages()
+        if settings is None:
+            return Problem(500, "the request could not be worked on; the log says why").answer()
+        return self._apologize(settings, "failed", 500)
 
     def _apologize(self, settings: PageSettings, key: str, status: int) -> Response:
         return self._renderer.apologize(key, _order(settings), status=status)

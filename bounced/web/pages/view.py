@@ -12,11 +12,11 @@ from bounced.model import Category
 from bounced.web.pages.settings import PageSettings
 from bounced.web.pages.typed import Typed
 from bounced.words.catalogue import Words
-from bounced.words.cleaning import clean, clean_address, clean_domain, clean_slip
+from bounced.words.cleaning import clean_address, clean_domain, clean_slip, clean_url
+from bounced.words.naming import find_protocol_key, name_protocol
 
 MAX_PROTOCOLS = 5
 """The buttons must not be far down on a telephone; the mail has more."""
-MAX_TITLE_CHARS = 120
 
 _Values = dict[str, Any]
 """Placeholders of phrases, by name."""
@@ -30,6 +30,7 @@ class ProtocolLine:
 
     title: str
     when: str
+    url: str | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,6 +67,8 @@ class CaseView:
     protocols_label: str
     protocols: tuple[ProtocolLine, ...]
     more: str | None
+    total: str | None
+    """How often it has happened, where this notice tells of only a part."""
     form: OpenView | None
     """None: it is closed, and the texts say how."""
     declined: bool
@@ -112,6 +115,7 @@ def build_case(
         protocols_label=words.say("page.protocols", count=len(titles)),
         protocols=titles[:MAX_PROTOCOLS],
         more=words.say("page.more_protocols", count=more) if more > 0 else None,
+        total=_tell_total(case, words),
         form=_offer(case, words, values, typed) if is_open else None,
         declined=declined,
         is_done=not is_open and done == case.closed_why,
@@ -155,7 +159,7 @@ def _tell_end(case: PageCase, words: Words, values: _Values) -> tuple[str, tuple
     if kind == "closed":
         parts = ["text"]
     elif kind != "corrected":
-        parts = ["text", "next"]
+        parts = ["text", "next_last" if case.entry.last else "next"]
     else:
         parts = ["old", "new", "next"] if case.corrected_to else ["unnamed", "next"]
     more = {
@@ -200,17 +204,32 @@ def _list_protocols(
     strikes: Iterable[EntryStrike], words: Words, settings: PageSettings
 ) -> tuple[ProtocolLine, ...]:
     """Return each protocol once, newest first: many recipients of one may have failed."""
-    lines = (_tell_protocol(strike, words, settings) for strike in strikes)
-    return tuple(dict.fromkeys(lines))
+    newest: dict[object, EntryStrike] = {}
+    for strike in strikes:
+        key = find_protocol_key(
+            strike.title, strike.reference, strike.url, strike.sent_at, settings.zone
+        )
+        newest.setdefault(key, strike)
+    return tuple(_tell_protocol(strike, words, settings) for strike in newest.values())
 
 
 def _tell_protocol(strike: EntryStrike, words: Words, settings: PageSettings) -> ProtocolLine:
     may_show = settings.quote_subject or not strike.title_from_subject
-    title = clean(strike.title or "", MAX_TITLE_CHARS) if may_show else ""
-    title = title or clean(strike.reference or "", MAX_TITLE_CHARS)
+    name = name_protocol(strike.title if may_show else None, strike.reference)
     key = "page.sent_at" if strike.sent_at else "page.failed_at"
     when = words.say_time(strike.sent_at or strike.failed_at, settings.zone)
-    return ProtocolLine(title or words.say("page.untitled"), words.say(key, when=when))
+    return ProtocolLine(
+        name or words.say("page.untitled"), words.say(key, when=when), clean_url(strike.url)
+    )
+
+
+def _tell_total(case: PageCase, words: Words) -> str | None:
+    """Return how often it has happened, as the notice says it."""
+    entry = case.entry
+    if entry.strikes_total <= len(entry.strikes):
+        return None
+    kind = "domain" if is_domain(case) else "address"
+    return words.say(f"total.{kind}", count=entry.strikes_total)
 
 
 def _name(case: PageCase) -> _Values:
@@ -218,6 +237,6 @@ def _name(case: PageCase) -> _Values:
     if is_domain(case):
         domain = clean_domain(case.entry.subject)
         return {"subject": domain, "domain": domain}
-    entry, plain = case.entry, clean_address(case.entry.subject)
-    address = clean_slip(entry.slip) if entry.slip else plain
-    return {"subject": address, "address": address, "domain": plain.rpartition("@")[2]}
+    slip = case.entry.slip
+    address = clean_slip(slip) if slip else clean_address(case.entry.subject)
+    return {"subject": address, "address": address, "domain": address.rpartition("@")[2]}
