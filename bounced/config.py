@@ -6,9 +6,11 @@ Defaults live here and nowhere else.
 from __future__ import annotations
 
 import ipaddress
+from datetime import datetime
 from pathlib import Path
 from typing import Literal, Self
 from urllib.parse import urlsplit
+from zoneinfo import ZoneInfo
 
 from pydantic import (
     BaseModel,
@@ -157,6 +159,12 @@ class NoticeSettings(_Section):
     link_ttl: PositiveDuration = Field(default="60d")  # type: ignore[assignment] # parsed
     smime_certificate_file: OptionalPath = None
     smime_key_file: OptionalPath = None
+
+    def find_quiet_end(self, now: datetime) -> datetime | None:
+        """Return when the quiet hours end that `now` lies in, UTC; None: it is not quiet."""
+        if self.quiet_hours is None:
+            return None
+        return self.quiet_hours.find_end(now, ZoneInfo(self.timezone))
 
     @model_validator(mode="after")
     def _check_smime(self) -> Self:

@@ -126,6 +126,8 @@ def _say_fault(detail: ErrorDetails, section: str, key: str) -> str:
     match detail["type"]:
         case "greater_than_equal" | "less_than_equal":
             needed = _describe_range(section, key)
+        case "greater_than":
+            needed = f"more than {detail['ctx']['gt']}"
         case "literal_error" | "enum":
             needed = detail["ctx"]["expected"]
         case "int_type" | "int_parsing" | "int_from_float":

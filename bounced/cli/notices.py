@@ -17,7 +17,6 @@ from bounced.cli.options import (
     JsonOption,
     LimitOption,
     find_limit,
-    find_quiet_end,
     load,
     open_ledger,
 )
@@ -216,7 +215,7 @@ def _claim_and_undo(ledger: Ledger, notice: str, settings: Settings) -> ClaimedN
 
 def _find_quiet(settings: Settings) -> _Quiet | None:
     now = read_clock()
-    end = find_quiet_end(settings, now)
+    end = settings.notices.find_quiet_end(now)
     return _Quiet(now, end) if end else None
 
 

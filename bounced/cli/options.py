@@ -9,7 +9,6 @@ from datetime import UTC, datetime
 from enum import IntEnum
 from pathlib import Path
 from typing import Annotated
-from zoneinfo import ZoneInfo
 
 import typer
 
@@ -87,12 +86,6 @@ def find_since(since: str | None, now: datetime) -> datetime | None:
             f"--since {since}: write how long ago, as 30d or 12h, or a date, as 2026-11-01"
         ) from None
     return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
-
-
-def find_quiet_end(settings: Settings, now: datetime) -> datetime | None:
-    """Return when the quiet hours end that `now` lies in, UTC."""
-    quiet = settings.notices.quiet_hours
-    return quiet.find_end(now, ZoneInfo(settings.notices.timezone)) if quiet else None
 
 
 def load(config: Path | None) -> Settings:

@@ -14,7 +14,6 @@ from bounced.certificate import read_certificate
 from bounced.cli.options import (
     ConfigOption,
     Exit,
-    find_quiet_end,
     is_missing,
     load,
     name_database,
@@ -107,7 +106,7 @@ def _describe_waiting(ledger: Ledger, settings: Settings) -> str:
     """Say how many notices wait, and for what."""
     now = read_clock()
     counts = ledger.read(lambda connection: queries.count_waiting(connection, now))
-    quiet_end = find_quiet_end(settings, now)
+    quiet_end = settings.notices.find_quiet_end(now)
     due = f"notices: {counts['due']} due now"
     held = {
         "until `bounced notices release`": counts[HeldWhy.MODE],

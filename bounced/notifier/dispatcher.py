@@ -11,7 +11,6 @@ from collections import deque
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from zoneinfo import ZoneInfo
 
 from sqlalchemy import Connection
 
@@ -58,11 +57,6 @@ class DispatcherSettings:
     composer: Composer
     delivery: Delivery
     relay: RelaySettings
-
-    def find_quiet_end(self, now: datetime) -> datetime | None:
-        """Return when the quiet hours end that `now` lies in."""
-        quiet = self.notices.quiet_hours
-        return quiet.find_end(now, ZoneInfo(self.notices.timezone)) if quiet else None
 
 
 class Dispatcher:
@@ -124,7 +118,7 @@ class Dispatcher:
     async def _ask_again(self, settings: DispatcherSettings) -> int:
         """Try one notice, once the pause is over, to see whether the relay is there again."""
         now = self._clock()
-        if self._stopping or settings.find_quiet_end(now) or self._outage.find_end(now):
+        if self._stopping or settings.notices.find_quiet_end(now) or self._outage.find_end(now):
             return 0
         claimed = await self._claim(settings, 1)
         for notice in claimed:
@@ -177,7 +171,7 @@ class Dispatcher:
             return _Rest(now, "the daemon stopped")
         if self.settings is not settings:
             return _Rest(now, "the configuration has changed")
-        quiet_end = settings.find_quiet_end(now)
+        quiet_end = settings.notices.find_quiet_end(now)
         if quiet_end is not None:
             return _Rest(quiet_end, "it is quiet")
         if self._outage.is_on:
