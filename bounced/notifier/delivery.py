@@ -47,6 +47,8 @@ START_INPUT = 354
 AUTHENTICATION_REQUIRED = 530
 """RFC 4954 §6; RFC 3207 §4 has it for a missing STARTTLS."""
 
+_LOCAL_PART = re.compile(r'''[^\s()<>\[\]:;@\\,"]+|"(?:[^"\\]|\\.)*"''')
+"""A dot-string or a quoted string (RFC 5321 §4.1.2), of any letters."""
 _LINE_END = re.compile(rb"\r\n|\r|\n")
 _LEADING_DOT = re.compile(rb"^\.", re.MULTILINE)
 
@@ -291,6 +293,8 @@ def _make_path(address: str) -> str | None:
         whole = parse_address(path) == path
     except ValueError:  # spaces or brackets outside a quoted local part
         return None
+    # Python 3.13 parses commas and the like there, too.
+    whole = whole and _LOCAL_PART.fullmatch(local) is not None
     fit = whole and path.isprintable() and bool(domain) and domain_key(domain).isascii()
     return path if fit else None
 

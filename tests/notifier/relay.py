@@ -189,6 +189,7 @@ async def run_script(script: Script) -> AsyncIterator[int]:
             if task is not None:
                 task.cancel()
         await asyncio.gather(*(task for task in ended if task), return_exceptions=True)
+        await asyncio.sleep(0)  # what is aborted is closed by the loop's next turn
 
 
 async def answer_until(
@@ -237,12 +238,14 @@ async def run_wiretap(port: int) -> AsyncIterator[tuple[int, bytearray]]:
 
     async def tap(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         relay_reader, relay_writer = await asyncio.open_connection(HOST, port)
-        await asyncio.gather(
-            pass_on(reader, relay_writer, heard),
-            pass_on(relay_reader, writer, bytearray()),
-            return_exceptions=True,
-        )
-        relay_writer.transport.abort()
+        try:
+            await asyncio.gather(
+                pass_on(reader, relay_writer, heard),
+                pass_on(relay_reader, writer, bytearray()),
+                return_exceptions=True,
+            )
+        finally:
+            relay_writer.transport.abort()
 
     async with run_script(tap) as tapped:
         yield tapped, heard
