@@ -23,13 +23,17 @@ from bounced.model import Category
 from bounced.values import (
     Address,
     DatabaseUrl,
+    DkimKey,
     Domain,
     Duration,
     HeaderName,
+    IpAddress,
+    Label,
     LanguageCode,
     MailAddress,
     Network,
     OptionalAddress,
+    OptionalDomain,
     OptionalPath,
     PositiveDuration,
     Prefix,
@@ -247,6 +251,19 @@ class DnsSettings(_Section):
     timeout: PositiveDuration = Field(default="3s")  # type: ignore[assignment] # parsed
 
 
+class AdviceSettings(_Section):
+    """What we have that authors can publish, so that their domains speak for our servers."""
+
+    spf_include: OptionalDomain = ""
+    sending_addresses: tuple[IpAddress, ...] = ()
+    dkim_cnames: tuple[DkimKey, ...] = ()
+    return_path_target: OptionalDomain = ""
+    return_path_label: Label = "bounces"
+    from_address: MailAddress = ""
+    dmarc_reports_to: MailAddress = ""
+    check_interval: PositiveDuration = Field(default="24h")  # type: ignore[assignment] # parsed
+
+
 class LogSettings(_Section):
     """The form of the log."""
 
@@ -270,6 +287,7 @@ class Settings(_Section):
     http: HttpSettings = HttpSettings()
     webhook: WebhookSettings = WebhookSettings()
     dns: DnsSettings = DnsSettings()
+    advice: AdviceSettings = AdviceSettings()
     retention: RetentionSettings = RetentionSettings()
     log: LogSettings = LogSettings()
 

@@ -145,6 +145,7 @@ EVENTS: Mapping[Event, EventShape] = {
     Event.NOTICE_OUTCOME_UNKNOWN: _shape("notice author slots", "detail", level=_WARNING),
     Event.NOTICE_BOUNCED: _shape("notice author", "recipient category reason", level=_WARNING),
     Event.ADDRESS_SUGGESTED: _shape("case suggestion", "subject why"),
+    Event.SENDER_DIAGNOSED: _shape("subject fix", "identity mail_from_domain detail"),
     Event.AUTHOR_ACTED: _shape("author action", "subject new_recipient detail"),
     Event.AUTHOR_SILENCED: _shape("author why", level=_WARNING),
     Event.AUTHOR_RESET: _shape("author", "why"),

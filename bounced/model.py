@@ -195,6 +195,16 @@ class RecipientFacts:
 
 
 @dataclass(frozen=True, slots=True)
+class Signature:
+    """Who signed a mail, as its DKIM-Signature field says (RFC 6376 §3.5)."""
+
+    domain: str
+    """d=, in its comparison form."""
+    selector: str
+    """s=, lower case."""
+
+
+@dataclass(frozen=True, slots=True)
 class ReturnedMessage:
     """What the report's third part tells of the mail that bounced (RFC 3462 §1)."""
 
@@ -213,6 +223,8 @@ class ReturnedMessage:
     """Text of the configured language header, else of Content-Language, as written."""
     received: tuple[str, ...] = ()
     """Its Received fields, topmost first, unfolded."""
+    signatures: tuple[Signature, ...] = ()
+    """Its DKIM signatures, topmost first, each once."""
 
 
 @dataclass(frozen=True, slots=True)

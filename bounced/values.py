@@ -36,6 +36,9 @@ _HOST = re.compile(rf"{_LABEL}(?:\.{_LABEL})*\.?")
 _LONGEST_HOST = 254
 """Its dot at the end included (RFC 1035 §2.3.4)."""
 _HIGHEST_PORT = 65_535
+_DKIM_CNAME = re.compile(
+    r"([a-z0-9_](?:[a-z0-9_.-]{0,61}[a-z0-9])?)=((?:[a-z0-9_-]|\{domain\})+(?:\.(?:[a-z0-9_-]|\{domain\})+)+\.?)"
+)
 _LONGEST_SOCKET_PATH = 107
 """Bytes; what Linux has room for (unix(7))."""
 
@@ -255,6 +258,47 @@ def _check_positive(value: timedelta) -> timedelta:
     return value
 
 
+def _parse_ip_address(value: object) -> ipaddress.IPv4Address | ipaddress.IPv6Address:
+    if isinstance(value, ipaddress.IPv4Address | ipaddress.IPv6Address):
+        return value
+    try:
+        return ipaddress.ip_address(str(value))
+    except ValueError:
+        raise ValueError(f"{value!r} is no IP address: write one such as '192.0.2.25'") from None
+
+
+def _check_optional_domain(value: str) -> str:
+    return _check_domain(value) if value else value
+
+
+def _check_label(value: str) -> str:
+    if not re.fullmatch(r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?", value):
+        raise ValueError(f"{value!r} is no label: write one part of a host's name: 'bounces'")
+    return value
+
+
+@dataclass(frozen=True, slots=True)
+class DkimCname:
+    """Where the key of one of our selectors stands, to which a CNAME of the author leads."""
+
+    selector: str
+    target: str
+    """Host name; `{domain}` in it stands for the author's domain."""
+
+
+def parse_dkim_cname(value: object) -> DkimCname:
+    """Parse `selector=host`; raises ValueError for anything else."""
+    if isinstance(value, DkimCname):
+        return value
+    match = _DKIM_CNAME.fullmatch(value.lower()) if isinstance(value, str) else None
+    if match is None:
+        raise ValueError(
+            f"{value!r} is no CNAME of a key: write selector=host, such as "
+            "'s1=s1.dkim.example.com'; {domain} in the host stands for the author's domain"
+        )
+    return DkimCname(match[1], match[2].rstrip("."))
+
+
 Duration = Annotated[timedelta, BeforeValidator(parse_duration)]
 PositiveDuration = Annotated[Duration, AfterValidator(_check_positive)]
 Size = Annotated[int, BeforeValidator(parse_size), Field(gt=0)]
@@ -264,6 +308,12 @@ OptionalAddress = Annotated[str, AfterValidator(_check_optional_address)]
 Resolver = Annotated[str, AfterValidator(_check_resolver)]
 Network = Annotated[ipaddress.IPv4Network | ipaddress.IPv6Network, BeforeValidator(_parse_network)]
 Domain = Annotated[str, AfterValidator(_check_domain)]
+OptionalDomain = Annotated[str, AfterValidator(_check_optional_domain)]
+IpAddress = Annotated[
+    ipaddress.IPv4Address | ipaddress.IPv6Address, BeforeValidator(_parse_ip_address)
+]
+Label = Annotated[str, AfterValidator(_check_label)]
+DkimKey = Annotated[DkimCname, BeforeValidator(parse_dkim_cname)]
 MailAddress = Annotated[str, AfterValidator(_check_mail_address)]
 DatabaseUrl = Annotated[str, AfterValidator(_check_database_url)]
 HeaderName = Annotated[str, AfterValidator(_check_header_name)]

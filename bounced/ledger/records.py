@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 
+from bounced.diagnosis import Diagnosis
 from bounced.model import Category, Reason, TokenType, recipient_key
 
 _UNSTORABLE = re.compile("[\0\ud800-\udfff]")
@@ -133,6 +134,8 @@ class Entry:
     """Strikes of the case in this round, those told of earlier included."""
     suggestion: str | None = None
     """The address that may be meant, where one was found before the slot was taken."""
+    diagnosis: Diagnosis | None = None
+    """What DNS said of the sender domain before the slot was taken; None: nobody has asked."""
 
     @property
     def recipient(self) -> str:
@@ -171,3 +174,5 @@ class ClaimedNotice:
     language: str | None
     """What the newest send or returned message asked for; None: the configured default."""
     entries: tuple[Entry, ...]
+    mended: tuple[str, ...] = ()
+    """His domains that DNS has shown to be in order since his last notice."""

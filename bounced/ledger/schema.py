@@ -101,6 +101,10 @@ reports = Table(
     Column("protocol_subject", CleanText),
     Column("protocol_sent_at", UtcTime),
     Column("protocol_language", CleanText),
+    # By what the mail that bounced was to be authenticated: the domain of its MAIL FROM, and its
+    # DKIM signatures, `selector._domainkey.domain`, one a line.
+    Column("mail_from_domain", CleanText),
+    Column("signatures", CleanText),
     one_of("state", ReportState, "state"),
 )
 partial_index("ix_reports_waiting", reports.c.received_at, where=text("state = 'stored'"))
@@ -176,6 +180,9 @@ cases = Table(
     # The address that may be meant, and when that was last looked into.
     Column("suggestion", CleanText),
     Column("advised_at", UtcTime),
+    # What DNS said of the sender domain when it was looked at last (JSON).
+    Column("diagnosis", CleanText),
+    Column("checked_at", UtcTime),
     # How a closed case was closed; the new address, where somebody named it.
     Column("closed_why", CleanText),
     Column("corrected_to", CleanText),
@@ -193,6 +200,13 @@ is_unadvised = text(
 )
 """Condition of the partial index, as of those below."""
 partial_index("ix_cases_unadvised", cases.c.due_at, where=is_unadvised)
+is_undiagnosed = text(
+    "due_at IS NOT NULL AND category = 'auth-failure' "
+    "AND (advised_at IS NULL OR advised_at < last_strike_at)"
+)
+partial_index("ix_cases_undiagnosed", cases.c.due_at, where=is_undiagnosed)
+is_refused = text("state <> 'closed' AND category = 'auth-failure' AND diagnosis IS NOT NULL")
+partial_index("ix_cases_refused", cases.c.checked_at, where=is_refused)
 
 strikes = Table(
     "strikes",
@@ -266,6 +280,7 @@ slots = Table(
     Column("max_notices", Integer, nullable=False),
     Column("strikes", Integer, nullable=False),
     Column("suggestion", CleanText),
+    Column("diagnosis", CleanText),
     CheckConstraint(f"number BETWEEN 1 AND {MAX_NOTICES}", name="at_most_three"),
 )
 Index("uq_slots_notice_case", slots.c.notice, slots.c.case, unique=True)

@@ -111,8 +111,25 @@ def test_an_empty_database_is_prepared(bare: Ledger) -> None:
     bare.prepare()
 
 
+def downgrade_to_the_fourth(ledger: Ledger) -> None:
+    """Undo the fifth revision by hand, rows kept."""
+    run_all(
+        ledger,
+        "DROP INDEX ix_cases_undiagnosed",
+        "DROP INDEX ix_cases_refused",
+        *(
+            f"ALTER TABLE reports DROP COLUMN {name}"
+            for name in ("mail_from_domain", "signatures")
+        ),
+        *(f"ALTER TABLE cases DROP COLUMN {name}" for name in ("diagnosis", "checked_at")),
+        "ALTER TABLE slots DROP COLUMN diagnosis",
+        "UPDATE alembic_version SET version_num = '0004'",
+    )
+
+
 def downgrade_to_the_third(ledger: Ledger) -> None:
     """Undo the fourth revision by hand, rows kept."""
+    downgrade_to_the_fourth(ledger)
     run_all(
         ledger,
         "DROP INDEX ix_sends_unlearned",
