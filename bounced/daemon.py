@@ -19,6 +19,7 @@ from sqlalchemy.exc import DBAPIError
 
 from bounced import __version__, logs, systemd
 from bounced.advisor.adviser import Adviser
+from bounced.advisor.senders import SenderAdviser
 from bounced.config import Settings, list_warnings
 from bounced.jobs import Clock, Jobs
 from bounced.keyfile import SECRET_BYTES, make_first_key
@@ -135,6 +136,9 @@ class Daemon:
             self.writer, plan.dispatcher, clock=self._clock, new_id=make_id
         )
         self.adviser = Adviser(self.ledger, self.writer, plan.settings.dns, clock=self._clock)
+        self.senders = SenderAdviser(
+            self.ledger, self.writer, plan.senders, clock=self._clock, new_id=make_id
+        )
         self.webhooks = WebhookSender(self.writer, plan.settings.webhook, clock=self._clock)
         self.listener = Listener(
             plan.settings.smtp, lambda: self.admission, self._store, self._clock, make_report_id
@@ -219,6 +223,7 @@ class Daemon:
         self.dispatcher.settings = plan.dispatcher
         self.housekeeper.settings = plan.settings.retention
         self.adviser.take(plan.settings.dns)
+        self.senders.take(plan.senders)
         self.webhooks.settings = plan.settings.webhook
         old_pool.close()
         self._jobs.spawn(old_delivery.close())
@@ -303,6 +308,8 @@ class Daemon:
         jobs.every(BEAT_S, "send notices", self.dispatcher.send_due)
         jobs.every(PAUSE_S, "send webhooks", self.webhooks.send_due)
         jobs.every(BEAT_S, "look for typing errors", self.adviser.advise)
+        jobs.every(BEAT_S, "look into refused domains", self.senders.advise)
+        jobs.every(PAUSE_S, "look whether domains are mended", self.senders.check)
         jobs.every(_LOOK_S, "learn which addresses work", self.adviser.learn)
         jobs.every(PAUSE_S, "look for the database", self.look_for_database)
         jobs.spawn(jobs.run("look at the certificate", self.look_at_certificate))

@@ -11,6 +11,8 @@ from datetime import timedelta
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
+from bounced.advisor.diagnose import make_means
+from bounced.advisor.senders import SenderSettings
 from bounced.config import Settings
 from bounced.keyfile import KeyFile, describe_open_file, open_keys, read_secret
 from bounced.ledger.records import ClaimedNotice, Entry
@@ -48,6 +50,8 @@ class Plan:
     """Who may use the API; None: nobody."""
     pages: PageSettings | None
     """What the pages behind the links of notices need; None: there are none."""
+    senders: SenderSettings
+    """By what refused sender domains are looked into."""
 
 
 def make_plan(settings: Settings, database_file: Path | None) -> Plan:
@@ -77,6 +81,7 @@ def make_plan(settings: Settings, database_file: Path | None) -> Plan:
         keys,
         TokenFile(settings.http.tokens_file) if settings.http.tokens_file else None,
         _make_pages(settings, composer) if settings.http.public_url else None,
+        SenderSettings(settings.dns, make_means(settings), policy),
     )
 
 
@@ -112,6 +117,7 @@ def make_composer(
         settings.notices.templates_directory,
         settings.notices,
         fallback_sender=f"postmaster@{settings.return_path.domains[0]}",
+        from_address=settings.advice.from_address,
         links=links,
         signer=signer,
     )
@@ -164,6 +170,7 @@ def _make_pages(settings: Settings, composer: Composer) -> PageSettings:
         zone=ZoneInfo(notices.timezone),
         ttl_days=-(-notices.link_ttl // timedelta(days=1)),
         application=notices.application_name,
+        from_address=settings.advice.from_address,
         quote_subject=notices.quote_subject,
         webhook=bool(settings.webhook.url),
     )

@@ -2,10 +2,32 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import asyncio
+from collections.abc import Awaitable
+from dataclasses import dataclass, replace
+from datetime import datetime
+from typing import TypeVar
 
-from bounced.config import AdviceSettings
-from bounced.model import Reason, Signature
+from bounced.advisor.conclude import Looks, conclude
+from bounced.advisor.dkim import DkimLook, examine_dkim
+from bounced.advisor.dmarc import DmarcLook, examine_dmarc, is_aligned
+from bounced.advisor.dns import Resolver
+from bounced.advisor.fixes import Refusal, Sender
+from bounced.advisor.freemail import find_freemail
+from bounced.advisor.hosters import find_hoster
+from bounced.advisor.identity import read_blame
+from bounced.advisor.returnpath import ReturnPathLook, examine_return_path, leads_to
+from bounced.advisor.spf.examine import SpfLook, SpfOffer, examine_spf
+from bounced.config import AdviceSettings, Settings
+from bounced.diagnosis import Check, Diagnosis, DiagnosisFinding, Fix, State
+from bounced.model import Reason, Signature, domain_key
+
+T = TypeVar("T")
+
+LOOK_S = 15.0
+"""What all questions to DNS about one domain may take."""
+
+_FAILED = "DNS could not be asked in time"
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,10 +48,148 @@ class Question:
     domain: str
     """The From domain, comparison form."""
     mail_from_domain: str | None = None
-    """None: the first of our return domains is taken."""
+    """None: the first of our return domains, by the alphabet, is taken."""
     reason: Reason | None = None
     """A reason of auth-failure; None: nothing was refused."""
     reply: str | None = None
     """The decisive reply of the server that refused."""
     signatures: tuple[Signature, ...] = ()
     forwarded: bool = False
+
+    @property
+    def refusal(self) -> Refusal:
+        """What the tables of fixes call the reason."""
+        return Refusal(self.reason.value) if self.reason else Refusal.NOTHING
+
+
+def make_means(settings: Settings) -> Means:
+    """Return what the configuration says of us."""
+    return Means(
+        offers=settings.advice,
+        own_domains=frozenset(map(domain_key, settings.authors.own_domains)),
+        return_domains=frozenset(map(domain_key, settings.return_path.domains)),
+    )
+
+
+async def diagnose(
+    question: Question, means: Means, resolver: Resolver | None, now: datetime
+) -> Diagnosis:
+    """Find out what is wrong with a sender domain and what mends it.
+
+    Total for any answer of DNS; ends within LOOK_S. Without a resolver DNS is not asked.
+    """
+    until = asyncio.get_running_loop().time() + LOOK_S
+    blame = read_blame(question.reason, question.reply, question.domain, question.mail_from_domain)
+    made = Diagnosis(
+        domain=question.domain,
+        mail_from_domain=question.mail_from_domain or blame.spf_domain,
+        checked_at=now.replace(microsecond=0),
+        identity=blame.identity,
+        fix=Fix.NOT_CHECKED,
+        freemail=False,
+    )
+    senders: tuple[Sender, ...] = (Sender.OURS,)
+    if question.domain not in means.own_domains:
+        freemail = await _within(until, find_freemail(resolver, question.domain), None)
+        if freemail:
+            return _tell_freemail(made)
+        senders = (Sender.AUTHOR,) if freemail is False else (Sender.AUTHOR, Sender.FREEMAIL)
+    if resolver is None:
+        is_ours = senders == (Sender.OURS,)
+        return replace(
+            made,
+            fix=Fix.OURS if is_ours else Fix.NOT_CHECKED,
+            findings=(DiagnosisFinding(Check.SPF, State.NOT_CHECKED, "DNS is switched off"),),
+        )
+    spf_domain = blame.spf_domain or min(means.return_domains, default=question.domain)
+    looks = await _look(question, spf_domain, means.offers, resolver, until)
+    return conclude(made, looks, senders, means.offers)
+
+
+def _tell_freemail(made: Diagnosis) -> Diagnosis:
+    detail = (
+        f"{made.domain}: a mail provider's domain, for which only the provider publishes records"
+    )
+    finding = DiagnosisFinding(Check.FREEMAIL, State.FAIL, detail)
+    return replace(made, fix=Fix.USE_OUR_ADDRESS, freemail=True, findings=(finding,))
+
+
+async def _look(
+    question: Question,
+    spf_domain: str,
+    offers: AdviceSettings,
+    resolver: Resolver,
+    until: float,
+) -> Looks:
+    """Ask for everything at once; what has no answer by then has failed."""
+    domain = question.domain
+    target = offers.return_path_target
+    spf_failed = SpfLook(State.NOT_CHECKED, f"{spf_domain}: {_FAILED}", (), None, None, None)
+    offer = SpfOffer(offers.spf_include, offers.sending_addresses)
+    return_path = f"{offers.return_path_label}.{domain}"
+    spf, led_to_us, (dmarc, dkim), found_path, hoster = await asyncio.gather(
+        _within(until, examine_spf(resolver, spf_domain, offer), spf_failed),
+        _within(until, leads_to(resolver, spf_domain, target), None),
+        _look_at_policy_and_keys(question, offers, resolver, until),
+        _within(
+            until,
+            # With keys of ours to lead to nobody needs a return path.
+            examine_return_path(resolver, return_path, "" if offers.dkim_cnames else target),
+            ReturnPathLook.fail(f"{return_path}: {_FAILED}"),
+        ),
+        _within(until, find_hoster(resolver, domain), None),
+    )
+    return Looks(
+        domain=domain,
+        refusal=question.refusal,
+        forwarded=question.forwarded,
+        spf_domain=spf_domain,
+        spf=spf,
+        led_to_us=led_to_us,
+        dkim=dkim,
+        dmarc=dmarc,
+        return_path=found_path,
+        hoster=hoster,
+    )
+
+
+async def _look_at_policy_and_keys(
+    question: Question, offers: AdviceSettings, resolver: Resolver, until: float
+) -> tuple[DmarcLook, DkimLook]:
+    """Look at the policy first: it says whose signatures are the author's (adkim)."""
+    domain = question.domain
+    dmarc = await _within(
+        until,
+        examine_dmarc(resolver, domain, offers.dmarc_reports_to),
+        DmarcLook(
+            None,
+            strict_dkim=False,
+            strict_spf=False,
+            finding=_not_checked(Check.DMARC, f"_dmarc.{domain}"),
+            record=None,
+        ),
+    )
+    dkim = await _within(
+        until,
+        examine_dkim(
+            resolver,
+            domain,
+            question.signatures,
+            offers.dkim_cnames,
+            is_aligned=lambda signer: is_aligned(signer, domain, strict=dmarc.strict_dkim),
+        ),
+        DkimLook(None, (_not_checked(Check.DKIM, f"_domainkey.{domain}"),), ()),
+    )
+    return dmarc, dkim
+
+
+async def _within(until: float, look: Awaitable[T], otherwise: T) -> T:
+    try:
+        async with asyncio.timeout_at(until):
+            return await look
+    except TimeoutError:
+        return otherwise
+
+
+def _not_checked(check: Check, name: str) -> DiagnosisFinding:
+    return DiagnosisFinding(check, State.NOT_CHECKED, f"{name}: {_FAILED}")

@@ -24,10 +24,17 @@ class Providers:
     """Top-level domains that exist."""
     slips: Mapping[str, str]
     """Ending that does not exist to the one that is meant."""
+    exchanges: frozenset[str] = frozenset()
+    """Hosts that take mail of services alone; `*.` stands for any host below a domain."""
 
     def is_right(self, domain: str) -> bool:
         """Tell whether the domain (comparison form) is right as it stands."""
         return domain in self.services or domain in self.taken
+
+    def is_service_exchange(self, host: str) -> bool:
+        """Tell whether a host (comparison form) takes mail of a service, not of any domain."""
+        _, _, above = host.partition(".")
+        return host in self.exchanges or f"*.{above}" in self.exchanges
 
     def can_exist(self, domain: str) -> bool:
         """Tell whether the domain has an ending that exists, or one in another script; total."""
@@ -44,5 +51,6 @@ def read_providers() -> Providers:
         services=asked.union(table["providers"].split()),
         taken=frozenset(table["taken"].split()),
         endings=frozenset(table["endings"].split()),
+        exchanges=frozenset(table["exchanges"].split()),
         slips={slip: right for right, all_ in table["slips"].items() for slip in all_.split()},
     )

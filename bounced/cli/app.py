@@ -28,6 +28,7 @@ from bounced.cli import (
     unknown,
     webhooks,
 )
+from bounced.cli.advise import advise
 from bounced.cli.explain import explain
 from bounced.cli.ingest import ingest
 from bounced.cli.options import Exit, InputError, LaterError
@@ -62,6 +63,7 @@ app.command()(serve.serve)
 app.command()(serve.check)
 app.command()(messages.classify)
 app.command()(explain)
+app.command()(advise)
 app.command()(ingest)
 app.command()(replay)
 app.add_typer(reports.reports_app, name="reports")

@@ -28,7 +28,8 @@ from bounced.cli.output import (
     show_minute,
 )
 from bounced.daemon import make_id, read_clock
-from bounced.ledger import queries, rounds
+from bounced.diagnosis import Diagnosis
+from bounced.ledger import diagnoses, queries, rounds
 from bounced.ledger.records import CaseState
 from bounced.logs import Event, emit
 from bounced.wiring import make_policy
@@ -84,18 +85,20 @@ def show_case(
     config: ConfigOption = None,
 ) -> None:
     """Show one case with its strikes."""
-    rows, strikes = read(
+    rows, strikes, diagnosis = read(
         config,
         lambda connection: (
             queries.list_cases(connection, case=case),
             queries.list_strikes(connection, case),
+            diagnoses.find_diagnosis(connection, case),
         ),
     )
     row = only(rows, case, "case")
     if as_json:
-        print_json(row | {"history": strikes})
+        said = diagnosis.describe() if diagnosis else None
+        print_json(row | {"diagnosis": said, "history": strikes})
         return
-    print_facts(row)
+    print_facts(row | (_describe(diagnosis) if diagnosis else {}))
     say()
     columns = ("failed at (UTC)", "recipient", "verdict", "round", "told in notice", "report")
     lines = [
@@ -114,6 +117,16 @@ def show_case(
         for line in strikes
     ]
     print_list(columns, lines, fold=("recipient",), nothing="no strikes")
+
+
+def _describe(diagnosis: Diagnosis) -> dict[str, object]:
+    """Return what DNS said of the sender domain, for `print_facts`."""
+    return {
+        "fix": diagnosis.fix,
+        "dns_asked_at": diagnosis.checked_at,
+        "findings": [f"{each.check}: {each.state}: {each.detail}" for each in diagnosis.findings],
+        "records": [f"{each.name} {each.type} {each.value}" for each in diagnosis.records],
+    }
 
 
 @cases_app.command("reset")

@@ -186,6 +186,20 @@ def _check_webhook(settings: Settings) -> Iterator[str]:
     yield f"{settings.webhook.url}, {path}: {count} secret{'s' * (count > 1)}"
 
 
+def _check_advice(settings: Settings) -> Iterator[str]:
+    offers = settings.advice
+    own = {
+        f"include:{offers.spf_include}": offers.spf_include,
+        f"{len(offers.dkim_cnames)} DKIM keys": offers.dkim_cnames,
+        f"return path to {offers.return_path_target}": offers.return_path_target,
+    }
+    offered = [what for what, is_there in own.items() if is_there]
+    if not settings.dns.enabled:
+        yield "DNS is switched off: no sender domain is looked into"
+    else:
+        yield ", ".join(offered) or "authors whose domains are refused can send from your address"
+
+
 def _refuse_open_file(path: Path) -> None:
     if said := describe_open_file(path):
         raise BouncedError(said)
@@ -211,5 +225,6 @@ _TESTS: dict[str, Callable[[Settings], Iterator[str]]] = {
     "tokens": _check_tokens,
     "webhook": _check_webhook,
     "smime": _check_signer,
+    "advice": _check_advice,
     "relay": _check_relay,
 }

@@ -14,6 +14,7 @@ from typing import Any
 
 from sqlalchemy import Connection, Row, and_, or_, select, update
 
+from bounced.diagnosis import Diagnosis, read_diagnosis
 from bounced.ledger import rounds, webhooks
 from bounced.ledger.addresses import ChangedCase
 from bounced.ledger.entries import find_language, read_entry
@@ -46,6 +47,9 @@ class PageCase:
     """How it was closed last; of interest where `state` is closed."""
     corrected_to: str | None
     """The new address, where somebody named it."""
+    closed_at: datetime | None = None
+    diagnosis: Diagnosis | None = None
+    """What DNS said of the sender domain last; None: nobody has asked."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -222,7 +226,14 @@ def _read_case(connection: Connection, entry: Entry) -> PageCase:
         # A later slip at the edge of this very address may have brought it in.
         is_same = meant is not None and meant.lower() == entry.recipient.lower()
         entry = replace(entry, suggestion=None if is_same else meant)
-    return PageCase(entry, CaseState(row.state), row.closed_why, row.corrected_to)
+    return PageCase(
+        entry,
+        CaseState(row.state),
+        row.closed_why,
+        row.corrected_to,
+        row.closed_at,
+        read_diagnosis(row.diagnosis) if row.diagnosis else None,
+    )
 
 
 def _close(

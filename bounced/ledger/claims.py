@@ -249,6 +249,11 @@ def _write_slots(
 ) -> None:
     """Write down what was just taken of the cases, as it stands in them."""
     is_address = cases.c.category == Category.BAD_ADDRESS.value
+    # What was asked before the last strike may have been another question.
+    is_diagnosed = and_(
+        cases.c.category == Category.AUTH_FAILURE.value,
+        cases.c.checked_at >= cases.c.last_strike_at,
+    )
     values = {
         "author": cases.c.author,
         "subject": cases.c.subject,
@@ -261,6 +266,7 @@ def _write_slots(
         "max_notices": literal(settings.max_notices),
         "strikes": cases.c.strikes,
         "suggestion": case((is_address, cases.c.suggestion)),
+        "diagnosis": case((is_diagnosed, cases.c.diagnosis)),
     }
     connection.execute(
         insert(slots).from_select(list(values), select(*values.values()).where(taken))

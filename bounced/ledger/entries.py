@@ -6,10 +6,12 @@ from collections.abc import Iterable, Sequence
 from itertools import chain
 from typing import Any
 
-from sqlalchemy import Connection, Row, Select, and_, func, select
+from sqlalchemy import Connection, Row, Select, and_, exists, func, select
 
-from bounced.ledger.records import ClaimedNotice, Entry, EntryStrike
-from bounced.ledger.schema import failures, notices, reports, sends, slots, strikes
+from bounced.diagnosis import read_diagnosis
+from bounced.ledger.records import ClaimedNotice, Entry, EntryStrike, NoticeState
+from bounced.ledger.rounds import DNS_PASSED
+from bounced.ledger.schema import cases, failures, notices, reports, sends, slots, strikes
 from bounced.model import Category, Reason, recipient_key, split_address
 
 _TOLD: Select[Any] = (
@@ -55,8 +57,14 @@ def read_claimed(connection: Connection, rows: Sequence[Row[Any]]) -> list[Claim
         _TOLD.where(strikes.c.notice.in_(ids)).order_by(*_NEWEST_FIRST)
     ).all()
     slots_of, strikes_of = _group(taken), _group(told)
+    mended = _find_mended(connection, ids)
     return [
-        _read_one(row, slots_of.get(row.notice, ()), strikes_of.get(row.notice, ()))
+        _read_one(
+            row,
+            slots_of.get(row.notice, ()),
+            strikes_of.get(row.notice, ()),
+            mended.get(row.notice, ()),
+        )
         for row in rows
     ]
 
@@ -98,6 +106,41 @@ def find_language(connection: Connection, notice: str) -> str | None:
     return None
 
 
+def _find_mended(connection: Connection, ids: Sequence[str]) -> dict[str, list[str]]:
+    """Return, by notice, the sender domains that DNS has shown to be in order.
+
+    Not those that an earlier notice told of, or that had failed again when this one was claimed;
+    as of that time, so that it is the same at every attempt, unless somebody resets the case.
+    """
+    earlier = notices.alias()
+    told = exists().where(
+        earlier.c.author == notices.c.author,
+        earlier.c.notice != notices.c.notice,
+        earlier.c.state.in_((NoticeState.SENT.value, NoticeState.OUTCOME_UNKNOWN.value)),
+        earlier.c.claimed_at >= cases.c.closed_at,
+        earlier.c.claimed_at <= notices.c.claimed_at,
+    )
+    failed_again = exists().where(
+        strikes.c.case == cases.c.case,
+        strikes.c.withdrawn.is_(False),
+        strikes.c.counted_at > cases.c.closed_at,
+        strikes.c.counted_at <= notices.c.claimed_at,
+    )
+    rows = connection.execute(
+        select(notices.c.notice, cases.c.subject)
+        .join(cases, cases.c.author == notices.c.author)
+        .where(notices.c.notice.in_(ids))
+        .where(cases.c.closed_why == DNS_PASSED)
+        .where(cases.c.closed_at <= notices.c.claimed_at)
+        .where(~told, ~failed_again)
+        .order_by(cases.c.subject)
+    )
+    mended: dict[str, list[str]] = {}
+    for notice, domain in rows:
+        mended.setdefault(notice, []).append(domain)
+    return mended
+
+
 def _group(rows: Iterable[Any]) -> dict[str, list[Row[Any]]]:
     """Return the rows of each notice, in their order."""
     grouped: dict[str, list[Row[Any]]] = {}
@@ -106,7 +149,9 @@ def _group(rows: Iterable[Any]) -> dict[str, list[Row[Any]]]:
     return grouped
 
 
-def _read_one(row: Row[Any], taken: Sequence[Row[Any]], told: Sequence[Row[Any]]) -> ClaimedNotice:
+def _read_one(
+    row: Row[Any], taken: Sequence[Row[Any]], told: Sequence[Row[Any]], mended: Iterable[str]
+) -> ClaimedNotice:
     by_case: dict[str, list[Row[Any]]] = {}
     for strike in told:
         by_case.setdefault(strike.case, []).append(strike)
@@ -119,6 +164,7 @@ def _read_one(row: Row[Any], taken: Sequence[Row[Any]], told: Sequence[Row[Any]]
         attempts=row.attempts,
         language=_find_language(told),
         entries=tuple(_read_entry(slot, by_case.get(slot.case, ())) for slot in taken),
+        mended=tuple(mended),
     )
 
 
@@ -140,6 +186,7 @@ def _read_entry(slot: Row[Any], told: Sequence[Row[Any]]) -> Entry:
         strikes=tuple(_read_strike(row) for row in told),
         strikes_total=slot.strikes,
         suggestion=slot.suggestion,
+        diagnosis=read_diagnosis(slot.diagnosis) if slot.diagnosis else None,
     )
 
 
@@ -153,15 +200,16 @@ def _read_strike(row: Row[Any]) -> EntryStrike:
         url=row.url,
         reply=row.reply or row.diagnostic_code,
         remote_mta=row.remote_mta,
-        forwarded=_is_forwarded(row),
+        forwarded=is_forwarded(row),
         title_from_subject=not row.title,
     )
 
 
-def _is_forwarded(row: Row[Any]) -> bool:
+def is_forwarded(row: Row[Any]) -> bool:
     """Tell whether another address refused than the one that was written to.
 
-    Some reports name only the last one (RFC 3464 §2.3.1 lets them), and we know the first.
+    `row` has the recipients of strike and failure. Some reports name only the last one
+    (RFC 3464 §2.3.1 lets them), and we know the first.
     """
     if row.final_recipient is None:
         return False

@@ -252,10 +252,12 @@ def _blames_return_path(facts: RecipientFacts, subject: str, settings: PolicySet
     """Tell whether the server names our return path's domain, and not the author's, as failing.
 
     SPF is checked on MAIL FROM (RFC 7208 §2.4), which is ours: his record could mend nothing.
+    A return path in his own domain is his, though it leads to us.
     """
     said = facts.replies[0].text.lower() if facts.replies else ""
     named = {name.strip(".-") for name in _HOST_NAME.findall(said)}
-    return subject not in named and not settings.return_domains.isdisjoint(named)
+    blamed = settings.return_domains & named
+    return subject not in named and any(not _is_same_owner(name, subject) for name in blamed)
 
 
 def _find_subject(report: Report, verdict: Verdict, recipient: str, author: str) -> str:

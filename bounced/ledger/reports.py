@@ -16,10 +16,14 @@ from bounced.model import (
     Kind,
     OriginSource,
     Report,
+    ReturnedMessage,
     Send,
+    Signature,
     TokenType,
     Trust,
     Verdict,
+    domain_key,
+    split_address,
 )
 from bounced.parser.cluster import Cluster
 
@@ -37,6 +41,8 @@ _INTAKE_COLUMNS = (
     "size",
 )
 
+_KEY = "._domainkey."
+"""What stands between selector and domain in the name of a DKIM key (RFC 6376 §3.6.2.1)."""
 
 _WRITE_FINDING = update(reports).where(reports.c.report == bindparam("of"))
 """Built once: building takes as long as running."""
@@ -234,7 +240,31 @@ def write_finding(connection: Connection, finding: Finding, processed_at: dateti
         "protocol_subject": returned.subject if returned else None,
         "protocol_sent_at": returned.sent_at if returned else None,
         "protocol_language": returned.language if returned else None,
+        "mail_from_domain": _find_mail_from_domain(finding.arrival, returned),
+        "signatures": _write_signatures(returned.signatures) if returned else None,
     }
     at = {"processed_at": processed_at} if processed_at else {}
     named = {"of": finding.arrival.report}
     return connection.execute(_WRITE_FINDING, values | at | named).rowcount == 1
+
+
+def read_signatures(kept: str | None) -> tuple[Signature, ...]:
+    """Return what `reports.signatures` holds."""
+    names = (line.rpartition(_KEY) for line in (kept or "").split("\n") if line)
+    return tuple(Signature(domain, selector) for selector, _, domain in names)
+
+
+def _write_signatures(signatures: Sequence[Signature]) -> str | None:
+    names = (f"{signature.selector}{_KEY}{signature.domain}" for signature in signatures)
+    return "\n".join(names) or None
+
+
+def _find_mail_from_domain(arrival: NewReport, returned: ReturnedMessage | None) -> str | None:
+    """Return the domain of the returned message's MAIL FROM.
+
+    Where the message does not tell: a report goes to the MAIL FROM of what it reports
+    (RFC 5321 §4.5.5), so the domain is that of our mailbox.
+    """
+    paths = (returned.return_path if returned else None, arrival.envelope_recipient)
+    domains = (domain_key(split_address(path)[1]) for path in paths if path)
+    return next((domain for domain in domains if domain), None)

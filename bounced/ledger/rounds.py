@@ -10,6 +10,7 @@ from typing import Any
 
 from sqlalchemy import Connection, Row, select, update
 
+from bounced.diagnosis import Diagnosis, write_diagnosis
 from bounced.ledger.outbox import NewEvent, publish
 from bounced.ledger.policy import PolicySettings
 from bounced.ledger.records import CaseState, NoticeState
@@ -17,6 +18,10 @@ from bounced.ledger.schema import cases, is_under_way, notices, slots, strikes
 from bounced.ledger.strikes import NewId, lock_authors, open_digests
 from bounced.ledger.tally import FRESH, find_untold, recount
 from bounced.logs import Event
+from bounced.model import Category
+
+DNS_PASSED = "dns-passed"
+"""Why a case is closed that was mended."""
 
 
 def leave_rehearsal(
@@ -112,6 +117,51 @@ def close(
         open_digests(connection, {row.author}, now, new_id)
         more = {"why": why, "new_recipient": corrected_to}
         told = NewEvent(Event.CASE_CLOSED, {**row._mapping, **more})  # noqa: SLF001 - public in SQLAlchemy
+        publish(connection, [told], now)
+    return row
+
+
+def mend(
+    connection: Connection,
+    case: str,
+    now: datetime,
+    *,
+    last_strike_at: datetime,
+    diagnosis: Diagnosis,
+    settings: PolicySettings,
+    new_id: NewId,
+) -> Row[Any] | None:
+    """Close a case because DNS shows its sender domain in order, its next round before it.
+
+    What was still to be told of is told no more. None: a notice of it is on its way, or it is
+    not any more as it was when DNS was asked: closed, or with another last strike.
+    """
+    _lock_author_of(connection, case)
+    row = connection.execute(
+        update(cases)
+        .where(cases.c.case == case)
+        .where(cases.c.state != CaseState.CLOSED.value)
+        .where(cases.c.category == Category.AUTH_FAILURE.value)
+        .where(cases.c.last_strike_at == last_strike_at)
+        .where(cases.c.unsettled_notice.is_(None))
+        .values(
+            FRESH
+            | {
+                "round": cases.c.round + 1,
+                "reset_at": now,
+                "diagnosis": write_diagnosis(diagnosis),
+                "checked_at": now,
+                "state": CaseState.CLOSED.value,
+                "closed_at": now,
+                "closed_why": DNS_PASSED,
+            }
+        )
+        .returning(cases.c.case, cases.c.author, cases.c.subject, cases.c.round)
+    ).one_or_none()
+    if row is not None:
+        recount(connection, case, settings)
+        open_digests(connection, {row.author}, now, new_id)
+        told = NewEvent(Event.CASE_CLOSED, {**row._mapping, "why": DNS_PASSED})  # noqa: SLF001 - public in SQLAlchemy
         publish(connection, [told], now)
     return row
 

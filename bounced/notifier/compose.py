@@ -54,19 +54,22 @@ class Composer:
         settings: NoticeSettings,
         *,
         fallback_sender: str,
+        from_address: str = "",
         links: Links | None = None,
         signer: Signer | None = None,
     ) -> None:
         """Read words and templates; raises ConfigError naming the file and what is wrong.
 
         `fallback_sender` stands in From as long as `notices.sender` is not set; without `links`
-        mails have none to pages of ours, without `signer` no signature.
+        mails have none to pages of ours, without `signer` no signature. `from_address` is
+        `advice.from_address`: what authors are told to send from who have no domain of their own.
         """
         if templates_directory and not templates_directory.is_dir():
             raise ConfigError(
                 f"notices.templates_directory: {templates_directory}: no such folder"
             )
         self._settings = settings
+        self._from_address = from_address
         self._links = links
         self._signer = signer
         self._zone = ZoneInfo(settings.timezone)
@@ -88,7 +91,13 @@ class Composer:
         where a site's template cannot be rendered, which `check` finds before.
         """
         words = choose_language(notice.language, self.words, self._settings.language)
-        view = build_view(notice, words, self._settings, links or self._links)
+        view = build_view(
+            notice,
+            words,
+            self._settings,
+            links or self._links,
+            from_address=self._from_address,
+        )
         message = self._put_together(notice, view, words, mark)
         return self._signer.sign(message) if self._signer else message
 

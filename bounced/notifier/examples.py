@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 
+from bounced.diagnosis import Fix
 from bounced.ledger.records import ClaimedNotice, Entry, EntryStrike
-from bounced.model import REASONS, Reason
+from bounced.model import REASONS, Category, Reason
+from bounced.notifier.diagnoses import DOMAIN, list_diagnoses
 from bounced.notifier.samples import make_case_id
 
+AUTHOR = f"anna.berger@{DOMAIN}"
 DIGEST = "digest"
 """The example that shows most."""
 
@@ -30,7 +34,10 @@ _REPLIES = {
     Reason.DOMAIN_UNKNOWN: "550 5.1.2 <{address}>: Recipient address rejected: Domain not found",
     Reason.MAILBOX_DISABLED: "550 5.2.1 The email account that you tried to reach is disabled",
     Reason.CONTENT: "554 5.7.1 Message refused as spam",
-    Reason.DKIM: "550 5.7.20 No passing DKIM signature found for bergerbau.example",
+    Reason.SPF: "550 5.7.23 SPF validation failed",
+    Reason.DKIM: f"550 5.7.20 No passing DKIM signature found for {DOMAIN}",
+    Reason.DMARC: "550 5.7.1 Rejected by the DMARC policy of the sender's domain",
+    Reason.UNAUTHENTICATED: "550 5.7.26 Blocked because the sender is unauthenticated",
     Reason.MAILBOX_FULL: "452 4.2.2 <{address}>: The email account is over quota",
     Reason.TOO_LARGE: "552 5.3.4 Message size exceeds fixed limit",
     Reason.EXPIRED: "451 4.4.1 Connection timed out",
@@ -58,7 +65,6 @@ def list_examples(language: str) -> dict[str, ClaimedNotice]:
     examples = {
         "single": [typo],
         "last": [_make_case(Reason.USER_UNKNOWN, "p.mayer@kunde.example", first, number=3)],
-        "sender": [_make_case(Reason.DKIM, "jan@statik.example", first)],
         "spam": [_make_case(Reason.CONTENT, "planung@amt.example", first)],
         DIGEST: _make_digest(typo, protocols),
         "forty": [_make_numbered(Reason.USER_UNKNOWN, nth, first) for nth in range(40)],
@@ -71,7 +77,20 @@ def list_examples(language: str) -> dict[str, ClaimedNotice]:
             for nth in numbers
         ],
     }
-    return {name: _make_notice(entries, language) for name, entries in examples.items()}
+    notices = {name: _make_notice(entries, language) for name, entries in examples.items()}
+    for name, entry in _list_domains(first):
+        author = f"anna.berger@{entry.subject}"
+        notices[name] = replace(_make_notice([entry], language), author=author)
+    mended = replace(_make_notice(examples["spam"], language), mended=(DOMAIN,))
+    return notices | {"mended": mended}
+
+
+def _list_domains(protocol: _Protocol) -> Iterable[tuple[str, Entry]]:
+    """Return a case for each kind of diagnosis that an author hears of."""
+    for name, (reason, diagnosis) in list_diagnoses(_SENT_AT + timedelta(minutes=16)).items():
+        if diagnosis.fix is not Fix.NONE:
+            case = _make_case(reason, "jan@statik.example", protocol)
+            yield name, replace(case, subject=diagnosis.domain, diagnosis=diagnosis)
 
 
 def _make_digest(typo: Entry, protocols: tuple[_Protocol, ...]) -> list[Entry]:
@@ -81,7 +100,7 @@ def _make_digest(typo: Entry, protocols: tuple[_Protocol, ...]) -> list[Entry]:
         _make_case(Reason.USER_UNKNOWN, "p.mayer@kunde.example", second, number=3),
         _make_case(Reason.MAILBOX_DISABLED, "c.weber@holzbau.example", first, number=2),
         _make_case(Reason.CONTENT, "planung@amt.example", first),
-        _make_case(Reason.DKIM, "jan@statik.example", first),
+        *(case for name, case in _list_domains(first) if name == "publish-dkim"),
         _make_case(Reason.MAILBOX_FULL, "info@maler.example", second),
         _make_case(Reason.TOO_LARGE, "einkauf@sanitaer.example", third, number=2),
         _make_case(Reason.EXPIRED, "buero@elektro.example", first, forwarded=True),
@@ -92,7 +111,7 @@ def _make_notice(entries: list[Entry], language: str) -> ClaimedNotice:
     return ClaimedNotice(
         notice="0123456789abcdef",
         claim="example",
-        author="anna.berger@bergerbau.example",
+        author=AUTHOR,
         message_id="0123456789abcdef.example@bounce.example.com",
         claimed_at=_SENT_AT + timedelta(minutes=17),
         attempts=1,
@@ -118,7 +137,7 @@ def _make_case(
 ) -> Entry:
     """Return a case of this protocol; a sender domain's has two recipients."""
     category = next(category for category, reasons in REASONS.items() if reason in reasons)
-    is_domain = reason is Reason.DKIM
+    is_domain = category is Category.AUTH_FAILURE
     strike = EntryStrike(
         recipient=address,
         failed_at=_SENT_AT + timedelta(minutes=2),
@@ -133,7 +152,7 @@ def _make_case(
     other = replace(strike, recipient="petra@kunde.example")
     return Entry(
         case=make_case_id(f"{reason.value} {address}"),
-        subject="bergerbau.example" if is_domain else address,
+        subject=DOMAIN if is_domain else address,
         category=category,
         reason=reason,
         number=number,

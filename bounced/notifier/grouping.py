@@ -38,6 +38,11 @@ def find_words_key(entry: Entry) -> str:
     return FORWARDED if _is_forwarded(entry) else f"reason.{entry.reason.value}"
 
 
+def find_group_key(entry: Entry) -> tuple[str, str]:
+    """Tell groups apart: cases of one reason share their words, a domain has its own advice."""
+    return find_words_key(entry), entry.case if find_kind(entry) == "domain" else ""
+
+
 def find_kind(entry: Entry) -> str:
     """Return what the case is about, as the words name it."""
     return "domain" if entry.category is Category.AUTH_FAILURE else "address"

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import hashlib
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 from bounced.ledger.records import ClaimedNotice, Entry, EntryStrike
 from bounced.model import REASONS, Category, Reason
+from bounced.notifier.diagnoses import list_diagnoses
 from bounced.notifier.grouping import MAX_CASES
 from bounced.notifier.protocols import MAX_RECIPIENTS
 from bounced.notifier.telling import COMPACT_CASES
@@ -24,12 +26,18 @@ def list_samples(language: str) -> list[ClaimedNotice]:
         for reason in (Reason.USER_UNKNOWN, Reason.SPF)
         for number in (1, MAX_NOTICES)
     ]
+    domains = [
+        replace(make_entry(reason, local=name), subject=diagnosis.domain, diagnosis=diagnosis)
+        for name, (reason, diagnosis) in list_diagnoses(AT).items()
+    ]
+    singles += domains
     singles += [
         make_entry(Reason.USER_UNKNOWN, strikes=MANY),
         make_entry(Reason.USER_UNKNOWN, forwarded=True),
         make_entry(Reason.USER_UNKNOWN, suggestion="user@kunde.example"),
     ]
     digests = [
+        domains,
         [make_entry(reason) for reason in every],
         [make_entry(r, number=n, strikes=n) for r in every for n in (1, MAX_NOTICES)],
         _make_crowd(strikes=1),
@@ -37,7 +45,10 @@ def list_samples(language: str) -> list[ClaimedNotice]:
         [make_entry(Reason.EXPIRED, local=f"{n}") for n in range(MAX_CASES + 1)],
         [make_entry(Reason.SPF, strikes=MAX_RECIPIENTS + 1)],
     ]
-    return [make_notice(entries, language) for entries in (*([one] for one in singles), *digests)]
+    notices = [
+        make_notice(entries, language) for entries in (*([one] for one in singles), *digests)
+    ]
+    return [*notices, replace(notices[0], mended=("bau.example", "statik.example"))]
 
 
 def make_notice(entries: list[Entry], language: str) -> ClaimedNotice:

@@ -10,13 +10,16 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from itertools import groupby
+from zoneinfo import ZoneInfo
 
 from bounced.config import NoticeSettings
+from bounced.diagnosis import Fix
 from bounced.ledger.records import ClaimedNotice, Entry
-from bounced.model import Category, Reason, split_address
+from bounced.model import Category, Reason, domain_key, split_address
 from bounced.notifier.grouping import (
     choose_shown,
     count_recipients,
+    find_group_key,
     find_kind,
     find_suggestion,
     find_words_key,
@@ -37,6 +40,7 @@ from bounced.notifier.view import (
     ReplyView,
     SectionView,
 )
+from bounced.words.advice import AdviceView, tell_advice
 from bounced.words.catalogue import Words
 from bounced.words.cleaning import clean, clean_domain, clean_url
 from bounced.words.naming import MAX_TITLE_CHARS
@@ -58,10 +62,18 @@ Links = Callable[[ClaimedNotice, Entry | None], str]
 
 
 def build_view(
-    notice: ClaimedNotice, words: Words, settings: NoticeSettings, links: Links | None
+    notice: ClaimedNotice,
+    words: Words,
+    settings: NoticeSettings,
+    links: Links | None,
+    *,
+    from_address: str = "",
 ) -> NoticeView:
-    """Return what the mail shows; total for any texts in the notice, which has an entry."""
-    return _Teller(notice, words, settings, links).tell()
+    """Return what the mail shows; total for any texts in the notice, which has an entry.
+
+    `from_address` is what `tell_advice` takes.
+    """
+    return _Teller(notice, words, settings, links, from_address).tell()
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,13 +91,20 @@ class _Teller:
     """What every part of one view needs at hand."""
 
     def __init__(
-        self, notice: ClaimedNotice, words: Words, settings: NoticeSettings, links: Links | None
+        self,
+        notice: ClaimedNotice,
+        words: Words,
+        settings: NoticeSettings,
+        links: Links | None,
+        from_address: str,
     ) -> None:
         self._notice = notice
         self._entries = sort_entries(notice.entries)
         self._shown = choose_shown(self._entries)
         self._words = words
         self._links = links
+        self._from_address = from_address
+        self._zone = ZoneInfo(settings.timezone)
         self._protocols = Protocols(words, settings)
         self._application_url = clean_url(settings.application_url)
         self._application = clean(settings.application_name, MAX_TITLE_CHARS) or words.say(
@@ -109,6 +128,7 @@ class _Teller:
                 self._tell_section(category, list(entries))
                 for category, entries in groupby(self._shown, key=lambda entry: entry.category)
             ),
+            mended=tuple(self._tell_mended()),
             closing=tuple(self._tell_closing()),
             automatic=self._words.say("notice.automatic", application=self._application),
             application_url=self._application_url,
@@ -177,36 +197,46 @@ class _Teller:
             or len(self._protocols.group(entry.strikes)) > MAX_PROTOCOLS
         )
 
+    def _tell_mended(self) -> Iterable[str]:
+        """Return a sentence for each domain that is in order, unless it was refused since."""
+        refused = {domain_key(entry.subject) for entry in self._entries}
+        for domain in self._notice.mended:
+            if domain_key(domain) not in refused:
+                yield self._words.say("notice.mended", domain=clean_domain(domain))
+
     def _tell_closing(self) -> Iterable[str]:
         kind = find_kind(self._entries[0]) if len(self._entries) == 1 else "several"
         if not all(entry.last for entry in self._entries):
             of = max(entry.max_notices for entry in self._entries)
             yield self._words.say(f"closing.{kind}", of=of)
         if any(entry.last for entry in self._entries):
-            yield self._words.say(f"closing.{kind}_last")
+            is_ours = len(self._entries) == 1 and _is_ours(self._entries[0])
+            yield self._words.say(f"closing.{'ours' if is_ours else kind}_last")
 
     def _tell_section(self, category: Category, entries: Sequence[Entry]) -> SectionView:
         return SectionView(
             heading=self._words.say(f"category.{category.value}"),
             groups=tuple(
                 self._tell_group(key, list(group))
-                for key, group in groupby(entries, find_words_key)
+                for (key, _), group in groupby(entries, find_group_key)
             ),
         )
 
     def _tell_group(self, key: str, entries: Sequence[Entry]) -> GroupView:
         compact = len(entries) >= COMPACT_CASES and find_kind(entries[0]) == "address"
         count = len(entries)
+        advice = self._tell_advice(entries[0])
         replies = {entry.case: self._find_reply(entry) for entry in entries}
         counts = Counter(reply.common for reply in replies.values() if reply.common)
         shared = {text: n for text, n in counts.most_common() if n > 1} if compact else {}
         own = {case: reply for case, reply in replies.items() if reply.common not in shared}
         return GroupView(
             heading=self._words.say(f"{key}.heading", count=count, **name_subject(entries[0])),
-            explanation=self._words.say(
-                f"{key}.explanation", count=count, application=self._application
-            ),
-            action=self._words.say(f"{key}.action", count=count, application=self._application),
+            explanation=advice.explanation
+            if advice
+            else self._words.say(f"{key}.explanation", count=count),
+            action=advice.action if advice else self._words.say(f"{key}.action", count=count),
+            advice=advice,
             compact=compact,
             batches=tuple(
                 self._tell_batch(batch, own, compact=compact)
@@ -216,6 +246,18 @@ class _Teller:
                 ReplyView(self._words.say("notice.reply_same", count=n), self._cut(text))
                 for text, n in shared.items()
             ),
+        )
+
+    def _tell_advice(self, entry: Entry) -> AdviceView | None:
+        if find_kind(entry) != "domain":
+            return None
+        return tell_advice(
+            entry.diagnosis,
+            entry.reason,
+            self._words,
+            application=self._application,
+            from_address=self._from_address,
+            zone=self._zone,
         )
 
     def _batch(self, entries: Sequence[Entry], *, compact: bool) -> Iterable[Sequence[Entry]]:
@@ -256,7 +298,7 @@ class _Teller:
                 of=entry.max_notices,
             ),
             suggestion=self._tell_suggestion(entry),
-            link=self._tell_link(entry, _find_label(entry, compact=compact), marked=compact),
+            link=self._tell_link(entry, self._find_label(entry, compact=compact), marked=compact),
             total=self._words.say(f"total.{kind}", count=entry.strikes_total)
             if entry.strikes_total > len(entry.strikes) and not compact
             else None,
@@ -264,6 +306,16 @@ class _Teller:
             if reply.words
             else None,
         )
+
+    def _find_label(self, entry: Entry, *, compact: bool) -> str:
+        """Return the key of what the case's link offers."""
+        advice = self._tell_advice(entry)
+        if advice is not None and advice.records:
+            return "notice.see_records"
+        if find_kind(entry) == "domain":
+            return "notice.see_details" if _is_ours(entry) else "notice.fix_domain"
+        offer = "fix" if entry.category is Category.BAD_ADDRESS else "change"
+        return f"notice.{offer}_{'short' if compact else 'address'}"
 
     def _tell_suggestion(self, entry: Entry) -> str | None:
         meant = find_suggestion(entry)
@@ -304,9 +356,6 @@ class _Teller:
         return clean(text, MAX_REPLY_CHARS_IN_DIGEST if is_digest else MAX_REPLY_CHARS)
 
 
-def _find_label(entry: Entry, *, compact: bool) -> str:
-    """Return the key of what the case's link offers."""
-    if find_kind(entry) == "domain":
-        return "notice.fix_domain"
-    offer = "fix" if entry.category is Category.BAD_ADDRESS else "change"
-    return f"notice.{offer}_{'short' if compact else 'address'}"
+def _is_ours(entry: Entry) -> bool:
+    """Tell whether there is nothing that the author could put right."""
+    return entry.diagnosis is not None and entry.diagnosis.fix is Fix.OURS

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from bounced.words.advice import AdviceView
+
 
 @dataclass(frozen=True, slots=True)
 class ProtocolView:
@@ -67,6 +69,8 @@ class GroupView:
     heading: str
     explanation: str
     action: str
+    advice: AdviceView | None
+    """What is to be published, where the group is a domain; it says the two above as well."""
     compact: bool
     """True where the cases are many: one line each. Else every batch holds one case."""
     batches: tuple[BatchView, ...]
@@ -95,6 +99,8 @@ class NoticeView:
     list_note: str | None
     """Where everything stands that this mail leaves out: the attached list."""
     sections: tuple[SectionView, ...]
+    mended: tuple[str, ...]
+    """What has come right since the last notice, a sentence for each domain."""
     closing: tuple[str, ...]
     automatic: str
     application_url: str | None

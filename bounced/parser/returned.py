@@ -18,6 +18,7 @@ from bounced.parser.fields import (
 )
 from bounced.parser.headers import Fields, decode_words, read_fields, split_header
 from bounced.parser.mime import RETURNED_TYPES, Message
+from bounced.parser.signatures import read_signatures
 from bounced.parser.text import join_spaces
 
 _KNOWN_FIELDS = frozenset(
@@ -100,6 +101,7 @@ def read_returned(
         received=tuple(
             join_spaces(value) for part in (fields, *others) for value in part.every("received")
         ),
+        signatures=read_signatures(fields.every("dkim-signature")),
     )
 
 

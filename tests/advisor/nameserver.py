@@ -78,7 +78,8 @@ class NameServer:
         response = reply(query)
         name = query.question[0].name.to_text(omit_final_dot=True).lower()
         rdtype = dns.rdatatype.to_text(query.question[0].rdtype)
-        while (target := self.records.get((name, "CNAME"))) is not None:
+        # Who asks for the alias itself is told no more (RFC 1034 §4.3.2).
+        while rdtype != "CNAME" and (target := self.records.get((name, "CNAME"))) is not None:
             response.answer.append(self._make_rrset(name, "CNAME", target))
             name = target[0].rstrip(".")
         if (name, rdtype) in self.records:

@@ -11,17 +11,35 @@ from pathlib import Path
 
 import pytest
 
-from bounced.ledger import reports
+from bounced.diagnosis import Check, Diagnosis, DiagnosisFinding, DnsRecord, Fix, Identity, State
+from bounced.ledger import diagnoses, reports
 from bounced.ledger.engine import Ledger
 from bounced.ledger.records import NewReport
 from tests.cli.conftest import CommandLine
-from tests.ledger.office import AUTHOR, DAY, HOUR, MAILBOX_FULL, RECIPIENT, START, Office
+from tests.ledger.office import AUTHOR, DAY, HOUR, MAILBOX_FULL, RECIPIENT, SPF, START, Office
 from tests.processor.mails import make_bounce
 
 OTHER = "ben@other.example"
 FULL = "voll@kunde.example"
 HELD = "0000000quarantin"
 UTC_START = "2026-11-02T08:00:00Z"
+DIAGNOSIS = Diagnosis(
+    domain="bau.example",
+    mail_from_domain="bau.example",
+    checked_at=START,
+    identity=Identity.MAIL_FROM,
+    fix=Fix.MERGE_SPF,
+    freemail=False,
+    findings=(DiagnosisFinding(Check.SPF, State.FAIL, "bau.example: v=spf1 mx -all"),),
+    records=(
+        DnsRecord(
+            "bau.example",
+            "TXT",
+            "v=spf1 mx " + "ip4:192.0.2.1 " * 20 + "include:spf.app.example -all",
+            "v=spf1 mx -all",
+        ),
+    ),
+)
 
 
 @pytest.fixture
@@ -174,8 +192,26 @@ class TestLists:
         (row,) = bounced("cases", "list", "--json", "--recipient", FULL).rows
         (shown,) = bounced("cases", "show", "--json", row["case"]).rows
         assert [strike["recipient"] for strike in shown.pop("history")] == [FULL]
-        assert shown == row
+        assert shown == row | {"diagnosis": None}
         assert "told in notice" in bounced("cases", "show", row["case"]).out
+
+    def test_a_case_of_a_refused_domain_is_shown_with_what_dns_said(
+        self, bounced: CommandLine, office: Office
+    ) -> None:
+        case = office.fail("s3", verdict=SPF).case
+        (refused,) = office.ledger.read(lambda c: diagnoses.find_undiagnosed(c, 1))
+        office.ledger.write(
+            lambda c: diagnoses.store(c, refused, DIAGNOSIS, office.now, is_final=True)
+        )
+        (shown,) = bounced("cases", "show", "--json", case).rows
+        assert shown["diagnosis"] == DIAGNOSIS.describe()
+        lines = bounced("cases", "show", case).out.splitlines()
+        assert {" ".join(line.split()) for line in lines} >= {
+            "fix merge-spf",
+            "dns asked at 2026-11-02 08:00:00",
+            f"findings spf: fail: {DIAGNOSIS.findings[0].detail}",
+            f"records bau.example TXT {DIAGNOSIS.records[0].value}",
+        }
 
     def test_one_notice_is_shown_with_its_cases(self, bounced: CommandLine) -> None:
         (row,) = bounced("notices", "list", "--json", "--state", "sent").rows

@@ -299,7 +299,7 @@ def test_a_page_shows_the_case_as_the_notice_told_it_and_what_became_of_it(
     assert read_page(office, notice, CASE) == page
     act(office, authors.correct_case, CASE, NEW)
     act(office, authors.decline, AUTHOR)
-    closed = PageCase(entry, CaseState.CLOSED, "corrected", NEW)
+    closed = PageCase(entry, CaseState.CLOSED, "corrected", NEW, closed_at=office.now)
     assert read_page(office, notice, CASE) == replace(page, declined=True, case=closed)
     assert read_page(office, notice, None) == replace(page, declined=True, case=None)
 

@@ -213,6 +213,8 @@ def test_rows_of_an_older_schema_are_kept(
     office.fail("b", verdict=MAILBOX_FULL)
     added = {"authors", "reached", "webhooks", "events", "event_counter", "text_clusters"}
     kept = metadata.tables.keys() - added - {"replays"}
+    # Not there in any of them; a replay finds it out.
+    run_all(bare, "UPDATE reports SET mail_from_domain = NULL")
     before = office.dump(*kept)
     downgrade(bare)
     bare.upgrade()

@@ -80,6 +80,8 @@ def test_a_failure_is_a_strike_with_all_that_its_place_needs() -> None:
     )
 
 
+RETURN_DOMAINS = frozenset({"bounce.app.example", "bounces.bau.example"})
+
 IGNORED = {
     "delayed": (decide(facts=replace(FACTS, action=Action.DELAYED)), Ignored.NOT_FAILED),
     "delivered": (decide(facts=replace(FACTS, action=Action.DELIVERED)), Ignored.NOT_FAILED),
@@ -137,6 +139,14 @@ IGNORED = {
         ),
         Ignored.OWN_DOMAIN,
     ),
+    "SPF of our return path, and of one in his domain": (
+        decide(
+            facts=say("550 5.7.23 bounces.bau.example, bounce.app.example: SPF failed"),
+            verdict=SPF,
+            settings=replace(SETTINGS, return_domains=RETURN_DOMAINS),
+        ),
+        Ignored.OWN_DOMAIN,
+    ),
     "SPF behind a forwarder": (decide(facts=FORWARDED, verdict=SPF), Ignored.FORWARDED),
 }
 
@@ -162,6 +172,11 @@ COUNTED = {
         facts=say("550 5.7.1 SPF of bau.example failed (bounces@bounce.app.example)"),
         verdict=SPF,
         settings=replace(SETTINGS, return_domains=frozenset({"bounce.app.example"})),
+    ),
+    "SPF of a return path in his domain": decide(
+        facts=say("550 5.7.23 SPF failed: b@bounces.bau.example not permitted"),
+        verdict=SPF,
+        settings=replace(SETTINGS, return_domains=RETURN_DOMAINS),
     ),
     "SPF of nobody named": decide(
         facts=say("550 5.7.23 SPF failed"),

@@ -10,8 +10,9 @@ from typing import NoReturn
 import pytest
 
 from tests.mta.exim import UNPACKED as EXIM
+from tests.mta.milters import UNPACKED as MILTERS
 from tests.mta.postfix import MASTER as POSTFIX
-from tests.mta.unpacked import Unpacked
+from tests.mta.unpacked import CACHE, Unpacked
 
 REQUIRE_VARIABLE = "BOUNCED_REQUIRE_MTA"
 """Set to 1 where the servers are known to be installed: a test that lacks one fails there."""
@@ -52,6 +53,24 @@ def need_unpacked(server: Unpacked) -> None:
     need_namespace()
     if not server.ready:
         _lack(f"{server.name} (tests/mta/install-servers)")
+
+
+def need_milters() -> None:
+    """Skip the test where OpenDKIM, OpenDMARC and the SPF policy server cannot be run."""
+    need_postfix()
+    if not (MILTERS / ".ready").is_file():
+        _lack("the milters (tests/mta/install-servers)")
+
+
+def need_name_servers() -> None:
+    """Skip the test where NSD, Unbound and Mail::SPF cannot be run in a network of their own."""
+    need_namespace()
+    for name in ("nsd", "unbound", "spfquery"):
+        if not (CACHE / name / ".ready").is_file():
+            _lack(f"{name} (tests/mta/install-servers)")
+    command = ("unshare", "--net", "--mount", "true")
+    if subprocess.run(command, check=False, capture_output=True).returncode:
+        _lack("the right to make a network namespace")
 
 
 def need_systemd(program: str) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import io
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -29,14 +29,14 @@ lmtp_listen = {lmtp_listen}
 own_relays = ["{address}/32", "{second_host}/32", "::1/128"]
 {more_smtp}
 [return_path]
-domains = ["{bounce_domain}", "{lmtp_domain}", "{chain_domain}"]
+domains = {return_domains}
 mailboxes = ["{mailbox}"]
 [authors]
-domains = ["{author_domain}"]
+domains = {author_domains}
 [database]
 url = "sqlite:///{folder}/bounced.db"
 [notices]
-digest_window = "1s"
+digest_window = "{digest_window}"
 sender = "support@app.example.test"
 language = "en"
 [relay]
@@ -47,6 +47,7 @@ security = "none"
 listen = "{address}:0"
 [log]
 format = "json"
+{more}
 """
 
 
@@ -58,14 +59,14 @@ class Daemon:
     smtp_port: int
     lmtp_port: int
 
-    def run_command(self, *arguments: str) -> str:
+    def run_command(self, *arguments: str, exits: int = 0) -> str:
         """Run `bounced …` beside the daemon; returns its standard output.
 
         In this process: a new one costs half a second, and there are a hundred of them.
         """
         with contextlib.redirect_stdout(io.StringIO()) as output:
             code = app.run([*arguments, "--config", str(self.config)])
-        assert code == 0, f"bounced {' '.join(arguments)}: exit {code}"
+        assert code == exits, f"bounced {' '.join(arguments)}: exit {code}"
         return output.getvalue()
 
     def list(self, what: str) -> list[dict[str, Any]]:
@@ -81,11 +82,20 @@ class Daemon:
 
 @contextlib.contextmanager
 def run_daemon(
-    folder: Path, relay_port: int, *, lmtp_socket: Path | None = None, more_smtp: str = ""
+    folder: Path,
+    relay_port: int,
+    *,
+    lmtp_socket: Path | None = None,
+    more_smtp: str = "",
+    return_domains: Sequence[str] = (),
+    author_domains: Sequence[str] = (),
+    digest_window: str = "1s",
+    more: str = "",
 ) -> Iterator[Daemon]:
     """Start `bounced serve` on free ports; at the end it must stop in good order.
 
-    `lmtp_socket` is listened on beside LMTP's port; `more_smtp` is added to the section [smtp].
+    `lmtp_socket` is listened on beside LMTP's port; `more_smtp` is added to the section [smtp],
+    the domains to those that all tests know; `more` is further sections.
     """
     lmtp_listen = [f"{LOOPBACK}:0"]
     if lmtp_socket is not None:
@@ -94,16 +104,16 @@ def run_daemon(
     config.write_text(
         _CONFIGURATION.format(
             address=LOOPBACK,
-            bounce_domain=BOUNCE_DOMAIN,
-            lmtp_domain=LMTP_DOMAIN,
-            chain_domain=CHAIN_DOMAIN,
+            return_domains=json.dumps([BOUNCE_DOMAIN, LMTP_DOMAIN, CHAIN_DOMAIN, *return_domains]),
             second_host=SECOND_HOST,
-            author_domain=AUTHOR_DOMAIN,
+            author_domains=json.dumps([AUTHOR_DOMAIN, *author_domains]),
             mailbox=MAILBOX,
             folder=folder,
             relay_port=relay_port,
             lmtp_listen=json.dumps(lmtp_listen),
             more_smtp=more_smtp,
+            digest_window=digest_window,
+            more=more,
         )
     )
     with ServeProcess(config) as process:

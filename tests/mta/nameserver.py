@@ -1,83 +1,81 @@
-"""A DNS server that knows a few mail domains and denies all others (RFC 1035 §4)."""
+"""A DNS server on port 53 of a loopback address of its own, for whoever can ask no other port."""
 
 from __future__ import annotations
 
 import contextlib
 import random
-import socket
 import socketserver
 import struct
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+
+from tests.advisor.nameserver import NameServer as Zones
 
 _PORT = 53
-_TYPE_A, _TYPE_MX = 1, 15
-_CLASS_IN = 1
-_NXDOMAIN = 3
-_TTL_S = 60
+_LENGTH = struct.Struct("!H")
+"""What a message begins with on TCP (RFC 1035 §4.2.2)."""
+
+Respond = Callable[[bytes, str], list[bytes]]
 
 
+@dataclass
 class NameServer:
-    """Answers DNS on a loopback address of its own: MX and A of the domains given, else NXDOMAIN.
+    """Knows the records given and denies all else; resolv.conf can name no port but 53."""
 
-    RFC 1035 §4; port 53, because resolv.conf can name no other.
-    """
+    mail_exchangers: Mapping[str, str]
+    """Domain → IPv4 address of its mail exchanger, which is named `mx.<domain>`."""
+    zones: Zones = field(default_factory=lambda: Zones(ttl_s=0))
+    """Records beside these; without TTL, so that what a test changes is seen at once."""
 
-    def __init__(self, mail_exchangers: Mapping[str, str]) -> None:
-        """Take domain → IPv4 address of its mail exchanger, which is named `mx.<domain>`."""
-        self._answers: dict[tuple[str, int], bytes] = {}
-        self._names = set(mail_exchangers)
-        for domain, address in mail_exchangers.items():
-            exchanger = f"mx.{domain}"
-            self._names.add(exchanger)
-            self._answers[domain, _TYPE_MX] = struct.pack("!H", 0) + _encode_name(exchanger)
-            self._answers[exchanger, _TYPE_A] = socket.inet_aton(address)
+    def __post_init__(self) -> None:
+        for domain, address in self.mail_exchangers.items():
+            self.zones.records[domain, "MX"] = [f"0 mx.{domain}."]
+            self.zones.records[f"mx.{domain}", "A"] = [address]
 
     @contextlib.contextmanager
     def run(self) -> Iterator[str]:
-        """Serve in a thread; yields the address to put into resolv.conf."""
-        respond = self._respond
+        """Serve in threads, by UDP and TCP; yields the address to put into resolv.conf."""
+        at = _pick_loopback(), _PORT
+        with contextlib.ExitStack() as stack:
+            for kind, handler in (
+                (socketserver.ThreadingUDPServer, _make_datagram_handler(self.zones.respond)),
+                (socketserver.ThreadingTCPServer, _make_stream_handler(self.zones.respond)),
+            ):
+                stack.enter_context(_serving(stack.enter_context(kind(at, handler))))
+            yield at[0]
 
-        class Handler(socketserver.BaseRequestHandler):
-            def handle(self) -> None:
-                data, reply_socket = self.request
-                reply_socket.sendto(respond(data), self.client_address)
 
-        with socketserver.UDPServer((_pick_loopback(), _PORT), Handler) as server:
-            thread = threading.Thread(target=server.serve_forever, args=(0.05,))
-            thread.start()
-            try:
-                yield str(server.server_address[0])
-            finally:
-                server.shutdown()
-                thread.join()
+def _make_datagram_handler(respond: Respond) -> type[socketserver.BaseRequestHandler]:
+    class Handler(socketserver.BaseRequestHandler):
+        def handle(self) -> None:
+            data, reply_socket = self.request
+            for packet in respond(data, "udp"):
+                reply_socket.sendto(packet, self.client_address)
 
-    def _respond(self, query: bytes) -> bytes:
-        name, end = _decode_name(query, 12)
-        question = query[12 : end + 4]
-        (kind,) = struct.unpack_from("!H", query, end)
-        rdata = self._answers.get((name, kind))
-        flags = 0x8580 | (0 if name in self._names else _NXDOMAIN)
-        header = query[:2] + struct.pack("!5H", flags, 1, int(rdata is not None), 0, 0)
-        if rdata is None:
-            return header + question
-        # 0xC00C points back at the name of the question.
-        record = struct.pack("!HHHIH", 0xC00C, kind, _CLASS_IN, _TTL_S, len(rdata))
-        return header + question + record + rdata
+    return Handler
+
+
+def _make_stream_handler(respond: Respond) -> type[socketserver.StreamRequestHandler]:
+    class Handler(socketserver.StreamRequestHandler):
+        def handle(self) -> None:
+            while length := self.rfile.read(_LENGTH.size):
+                for packet in respond(self.rfile.read(*_LENGTH.unpack(length)), "tcp"):
+                    self.wfile.write(_LENGTH.pack(len(packet)) + packet)
+
+    return Handler
+
+
+@contextlib.contextmanager
+def _serving(server: socketserver.BaseServer) -> Iterator[None]:
+    thread = threading.Thread(target=server.serve_forever, args=(0.05,))
+    thread.start()
+    try:
+        yield
+    finally:
+        server.shutdown()
+        thread.join()
 
 
 def _pick_loopback() -> str:
     return "127." + ".".join(str(random.SystemRandom().randint(2, 250)) for _ in range(3))
-
-
-def _encode_name(name: str) -> bytes:
-    labels = (label.encode() for label in name.split("."))
-    return b"".join(bytes((len(label),)) + label for label in labels) + b"\0"
-
-
-def _decode_name(packet: bytes, start: int) -> tuple[str, int]:
-    labels = []
-    while length := packet[start]:
-        labels.append(packet[start + 1 : start + 1 + length].decode("ascii", "replace").lower())
-        start += 1 + length
-    return ".".join(labels), start + 1

@@ -56,7 +56,10 @@ def enter_namespace(pid: int, command: Sequence[str | Path]) -> list[str]:
 
 @contextlib.contextmanager
 def running(
-    command: Sequence[str], log: Path, environ: Mapping[str, str] | None = None
+    command: Sequence[str],
+    log: Path,
+    environ: Mapping[str, str] | None = None,
+    stop_by: signal.Signals = signal.SIGTERM,
 ) -> Iterator[subprocess.Popen[bytes]]:
     """Run a server in a process group of its own, output to `log`; ends the group with it."""
     with (
@@ -73,7 +76,7 @@ def running(
         try:
             yield process
         finally:
-            process.terminate()
+            process.send_signal(stop_by)
             try:
                 process.wait(_STOP_TIMEOUT_S)
             finally:

@@ -9,8 +9,9 @@ from bounced.ledger.records import ClaimedNotice, Entry
 from bounced.notifier.compose import Composer
 from bounced.notifier.examples import list_examples
 
+SENDER = "protokolle@baudoku.example"
 SETTINGS = NoticeSettings(
-    sender="protokolle@baudoku.example",
+    sender=SENDER,
     reply_to="hilfe@baudoku.example",
     application_name="Baudoku",
     application_url="https://baudoku.example/",
@@ -18,11 +19,25 @@ SETTINGS = NoticeSettings(
 ABOUT = {
     "single": "one wrong address, with a suggestion",
     "last": "the last notice of an address",
-    "sender": "the author's domain is not verified",
     "spam": "refused as spam",
     "digest": "everything at once",
     "forty": "forty addresses of one document",
     "two-hundred": "two hundred addresses",
+    "publish-spf": "the author's domain has no SPF record",
+    "merge-spf": "its SPF record does not name us, and is long",
+    "several-spf": "it has two SPF records, and no DMARC record",
+    "broken-spf": "its SPF record contains a mistake",
+    "crowded-spf": "its SPF record can take nothing more",
+    "no-record": "we can propose no SPF record",
+    "publish-dkim": "keys are missing in its DNS",
+    "return-path-cname": "its return path is ours",
+    "use-our-address": "the domain is a mail provider's",
+    "no-means": "we have nothing to offer to the domain",
+    "publish-dmarc": "a DMARC record is missing",
+    "ask-receiver": "everything is in order, and the recipient refuses",
+    "ours": "the fault is ours",
+    "not-checked": "DNS did not answer",
+    "mended": "a domain has been in order since",
 }
 HEADER = """# What authors receive
 
@@ -36,7 +51,7 @@ equal in content. Links lead to nowhere.
 
 def make_gallery() -> dict[str, str]:
     """Return the files by name."""
-    composer = Composer(None, SETTINGS, fallback_sender="", links=link)
+    composer = Composer(None, SETTINGS, fallback_sender="", from_address=SENDER, links=link)
     files = {}
     for language in ("de", "en"):
         for name, notice in list_examples(language).items():

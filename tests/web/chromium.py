@@ -13,7 +13,23 @@ from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 CHROMIUM = shutil.which("chromium")
+CACHE = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "bounced"
+AXE = next(iter(sorted(CACHE.glob("axe-core-*.js"))), None)
+SCREENSHOTS = os.environ.get("BOUNCED_SCREENSHOTS")
+needs_browser = pytest.mark.skipif(
+    "BOUNCED_REQUIRE_BROWSER" not in os.environ and (CHROMIUM is None or AXE is None),
+    reason="no browser: run tests/web/install-browser",
+)
+
+FOCUSED = """(() => {
+  const it = document.activeElement, seen = getComputedStyle(it).outlineStyle !== "none";
+  return [it.labels?.[0]?.textContent ?? it.textContent, seen];
+})()"""
+CHECK = """axe.run().then(found => found.violations.map(
+  one => `${one.id}: ${one.nodes.map(node => node.html).join(" ")}`))"""
 ANSWER_S = 30.0
 KEYS = {
     "Tab": {"key": "Tab", "code": "Tab", "windowsVirtualKeyCode": 9},
@@ -99,6 +115,30 @@ class Browser:
         """Return a picture of the whole page (PNG)."""
         shot = await self.call("Page.captureScreenshot", captureBeyondViewport=True)
         return base64.b64decode(shot["data"])
+
+    async def walk(self, stop: str) -> list[str]:
+        """Press Tab until something has the focus; return what had it on the way, seen each time."""
+        names: list[str] = []
+        while stop not in names:
+            await self.press("Tab")
+            name, seen = await self.evaluate(FOCUSED)
+            assert seen, f"nothing shows that {name} has the focus"
+            names.append(" ".join(name.split()))
+            assert len(names) < 20, names
+        return names
+
+    async def list_barriers(self, width: int) -> list[str]:
+        """Return what keeps anybody from using the page, by axe-core, and what is too wide."""
+        assert AXE is not None
+        await self.evaluate(AXE.read_text(encoding="utf-8"))
+        found: list[str] = await self.evaluate(CHECK)
+        wide = await self.evaluate("document.documentElement.scrollWidth")
+        return found if wide <= width else [*found, f"{wide} pixels wide"]
+
+    async def keep_picture(self, name: str) -> None:
+        """Write a picture of the page where BOUNCED_SCREENSHOTS asks for pictures."""
+        if SCREENSHOTS:
+            (Path(SCREENSHOTS) / f"{name}.png").write_bytes(await self.photograph())
 
     async def _wait_until(self, is_so: Callable[[], bool]) -> None:
         async with asyncio.timeout(ANSWER_S):

@@ -22,8 +22,10 @@ from bounced.web.api import Api
 from bounced.web.app import make_app
 from bounced.web.metrics import EventCounter
 from bounced.web.pages.settings import PageSettings
+from bounced.web.server import HttpServer
 from bounced.web.tokens import TokenFile
 from bounced.words.catalogue import load_words
+from tests.web.chromium import Browser, open_browser
 
 TOKEN = "shop-token-0123456789"
 BEARER = {"Authorization": f"Bearer {TOKEN}"}
@@ -36,6 +38,7 @@ PAGES = PageSettings(
     application="Bautagebuch",
     quote_subject=True,
     webhook=True,
+    from_address="",
 )
 
 
@@ -106,6 +109,23 @@ async def client(house: House) -> AsyncIterator[httpx2.AsyncClient]:
 async def sqlite_client(sqlite_house: House) -> AsyncIterator[httpx2.AsyncClient]:
     """Return a client with a token, for what does not depend on the database."""
     async with make_client(sqlite_house) as opened:
+        yield opened
+
+
+@pytest.fixture
+async def site(sqlite_house: House) -> AsyncIterator[str]:
+    """Return the root of the pages, served by a real server."""
+    server = HttpServer(sqlite_house.make_app())
+    await server.start("127.0.0.1:0")
+    yield f"http://{server.addresses[0]}"
+    await server.stop(timedelta(seconds=1))
+
+
+@pytest.fixture
+async def browser(tmp_path: Path) -> AsyncIterator[Browser]:
+    """Return a browser that runs no page's scripts."""
+    async with open_browser(tmp_path / "profile") as opened:
+        await opened.call("Emulation.setScriptExecutionDisabled", value=True)
         yield opened
 
 

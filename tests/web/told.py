@@ -7,14 +7,16 @@ import re
 from dataclasses import dataclass
 
 import httpx2
-from sqlalchemy import update
+from sqlalchemy import select, update
 
-from bounced.ledger import schema
+from bounced.diagnosis import Diagnosis, write_diagnosis
+from bounced.ledger import rounds, schema
 from bounced.model import Verdict
 from bounced.origin.link import seal_link
 from bounced.origin.token import find_day
 from tests.ledger.office import AUTHOR, DAY, USER_UNKNOWN, Office
 from tests.web.conftest import NOON, House
+from tests.web.diagnoses import PASSED
 
 WRONG = "max.muster@gmial.example"
 RIGHT = "max.muster@gmail.example"
@@ -50,6 +52,27 @@ class Told:
         case = dict(zip(schema.cases.c.keys(), row, strict=True))
         return case["state"], case["closed_why"], case["corrected_to"]
 
+    def diagnose(self, diagnosis: Diagnosis) -> None:
+        """Let DNS have said something of the case's domain since."""
+        kept = update(schema.cases).values(diagnosis=write_diagnosis(diagnosis))
+        self.house.ledger.write(lambda connection: connection.execute(kept))
+
+    def pass_dns(self) -> None:
+        """Let the daily look at DNS have closed the case at noon."""
+        query = select(schema.cases.c.last_strike_at).where(schema.cases.c.case == self.case)
+        mended = self.house.ledger.write(
+            lambda connection: rounds.mend(
+                connection,
+                self.case,
+                NOON,
+                last_strike_at=connection.execute(query).scalar_one(),
+                diagnosis=PASSED,
+                settings=self.office.settings,
+                new_id=self.office.new_id,
+            )
+        )
+        assert mended is not None
+
     def _seal(self, case: str | None) -> str:
         key, day = self.house.ring.signing, find_day(NOON)
         return f"/n/{seal_link(self.notice, case, day, key)}"
@@ -63,6 +86,7 @@ def tell(
     author: str = AUTHOR,
     sends: int = 1,
     suggestion: str | None = None,
+    diagnosis: Diagnosis | None = None,
 ) -> Told:
     """Let some protocols of an author fail, the day before, and tell him."""
     office = Office(house.ledger, now=NOON - DAY)
@@ -73,7 +97,10 @@ def tell(
     (notice,) = office.send_due()
     if suggestion:
         house.ledger.write(lambda c: c.execute(update(schema.cases).values(suggestion=suggestion)))
-    return Told(house, office, notice.notice, case)
+    told = Told(house, office, notice.notice, case)
+    if diagnosis:
+        told.diagnose(diagnosis)
+    return told
 
 
 async def follow(client: httpx2.AsyncClient, path: str, data: dict[str, str]) -> httpx2.Response:

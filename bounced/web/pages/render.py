@@ -1,7 +1,8 @@
 """How a page becomes an answer: rendered, and so shut that nothing but itself can run or load.
 
-Content-Security-Policy (CSP Level 3), Referrer-Policy, X-Robots-Tag; the style sheet stands in the
-page and is allowed by its hash, so that a page is one answer.
+Content-Security-Policy (CSP Level 3), Referrer-Policy, X-Robots-Tag; the style sheet, and the
+script where there is something to copy, stand in the page and are allowed by their hashes, so that
+a page is one answer.
 """
 
 from __future__ import annotations
@@ -31,10 +32,10 @@ _BLANKS = re.compile("( +)")
 
 
 class Renderer:
-    """The templates and the style sheet, read once."""
+    """The templates, the style sheet and the script, read once."""
 
     def __init__(self) -> None:
-        style = resources.files("bounced.web").joinpath("templates", "page.css").read_text("utf-8")
+        style, script = _read("page.css"), _read("copy.js")
         self._environment = Environment(
             loader=PackageLoader("bounced.web", "templates"),
             autoescape=True,
@@ -43,9 +44,10 @@ class Renderer:
             lstrip_blocks=True,
             auto_reload=False,
         )
-        self._environment.globals["style"] = style
+        self._environment.globals |= {"style": style, "script": script}
         self._environment.filters["foldable"] = make_foldable
-        self._headers = _make_headers(style)
+        self._headers = _make_headers(f"style-src {_digest(style)}")
+        self._copying = _make_headers(f"style-src {_digest(style)}; script-src {_digest(script)}")
 
     def render(
         self,
@@ -64,7 +66,8 @@ class Renderer:
             languages=_name_languages(settings.words),
             application=clean(settings.application, MAX_NAME_CHARS),
         )
-        return HTMLResponse(html, status, self._headers | {"Content-Language": words.language})
+        headers = self._copying if _can_copy(view) else self._headers
+        return HTMLResponse(html, status, headers | {"Content-Language": words.language})
 
     def apologize(
         self,
@@ -92,10 +95,23 @@ def make_foldable(text: str) -> Markup:
     )
 
 
-def _make_headers(style: str) -> dict[str, str]:
-    digest = base64.b64encode(hashlib.sha256(style.encode()).digest()).decode("ascii")
+def _can_copy(view: CaseView | SettingsView) -> bool:
+    return isinstance(view, CaseView) and view.advice is not None and view.advice.can_copy
+
+
+def _read(name: str) -> str:
+    return resources.files("bounced.web").joinpath("templates", name).read_text("utf-8")
+
+
+def _digest(text: str) -> str:
+    digest = base64.b64encode(hashlib.sha256(text.encode()).digest()).decode("ascii")
+    return f"'sha256-{digest}'"
+
+
+def _make_headers(own: str) -> dict[str, str]:
+    """Return the headers of a page that holds what `own` allows, and nothing else."""
     return {
-        "Content-Security-Policy": f"default-src 'none'; style-src 'sha256-{digest}'; "
+        "Content-Security-Policy": f"default-src 'none'; {own}; "
         "form-action 'self'; frame-ancestors 'none'; base-uri 'none'",
         "Referrer-Policy": "no-referrer",
         "X-Robots-Tag": "noindex, nofollow",

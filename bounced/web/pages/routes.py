@@ -1,7 +1,7 @@
 """What a link does: GET shows and never acts, for scanners open every link; POST acts, then shows.
 
 The link is the author's only credential; whoever has it can close one case and stop his notices,
-and undo both. No cookie, no script.
+and undo both. No cookie; no script but one that copies.
 """
 
 from __future__ import annotations

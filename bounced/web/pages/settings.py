@@ -24,3 +24,5 @@ class PageSettings:
     quote_subject: bool
     webhook: bool
     """Whether the application is told by webhook."""
+    from_address: str
+    """`advice.from_address`; "" is none."""

@@ -8,7 +8,9 @@ from typing import Any
 
 from bounced.ledger.authors import AuthorAction, PageCase, PageFacts
 from bounced.ledger.records import CaseState, EntryStrike
+from bounced.ledger.rounds import DNS_PASSED
 from bounced.model import Category
+from bounced.web.pages.advice import AdvicePart, build_advice
 from bounced.web.pages.settings import PageSettings
 from bounced.web.pages.typed import Typed
 from bounced.words.catalogue import Words
@@ -47,7 +49,6 @@ class SuggestionView:
 class OpenView:
     """What an author may say about a case."""
 
-    is_domain: bool
     question: str
     suggestion: SuggestionView | None
     correct_first: bool
@@ -62,6 +63,8 @@ class CaseView:
 
     heading: str
     texts: tuple[str, ...]
+    advice: AdvicePart | None
+    """What mends a domain; None: it is about an address, or closed."""
     subject: str
     number: str
     protocols_label: str
@@ -101,22 +104,27 @@ def build_case(
     """Return the page of a case; `done` is what the author has just done, "" is nothing."""
     is_open = case.state is not CaseState.CLOSED
     values = _name(case) | {"application": settings.application or words.say("notice.application")}
+    advice = None
+    if is_open and is_domain(case):
+        named = {name: values[name] for name in ("domain", "application")}
+        advice = build_advice(case, words, settings, **named)
     if is_open:
-        heading, texts = _tell_failure(case, words, values)
+        heading, texts = _tell_failure(case, words, values, advice)
     else:
-        heading, texts = _tell_end(case, words, values)
+        heading, texts = _tell_end(case, words, values, settings)
     titles = _list_protocols(case.entry.strikes, words, settings)
     more = len(titles) - MAX_PROTOCOLS
     return CaseView(
         heading=heading,
         texts=texts,
+        advice=advice,
         subject=values["subject"],
         number=words.say("notice.number", number=case.entry.number, of=case.entry.max_notices),
         protocols_label=words.say("page.protocols", count=len(titles)),
         protocols=titles[:MAX_PROTOCOLS],
         more=words.say("page.more_protocols", count=more) if more > 0 else None,
         total=_tell_total(case, words),
-        form=_offer(case, words, values, typed) if is_open else None,
+        form=_offer(case, words, values, typed, advice) if is_open else None,
         declined=declined,
         is_done=not is_open and done == case.closed_why,
     )
@@ -143,21 +151,27 @@ def is_domain(case: PageCase) -> bool:
     return case.entry.category is Category.AUTH_FAILURE
 
 
-def _tell_failure(case: PageCase, words: Words, values: _Values) -> tuple[str, tuple[str, ...]]:
+def _tell_failure(
+    case: PageCase, words: Words, values: _Values, advice: AdvicePart | None
+) -> tuple[str, tuple[str, ...]]:
     """Return heading and text of what happened, in the words of the notice."""
     forwarded = not is_domain(case) and any(strike.forwarded for strike in case.entry.strikes[:1])
     key = "forwarded" if forwarded else f"reason.{case.entry.reason.value}"
-    heading, explanation = (
-        words.say(f"{key}.{part}", **values) for part in ("heading", "explanation")
-    )
-    return heading, (explanation,)
+    heading = words.say(f"{key}.heading", **values)
+    if advice:
+        return heading, (advice.told.explanation,)
+    return heading, (words.say(f"{key}.explanation", **values),)
 
 
-def _tell_end(case: PageCase, words: Words, values: _Values) -> tuple[str, tuple[str, ...]]:
+def _tell_end(
+    case: PageCase, words: Words, values: _Values, settings: PageSettings
+) -> tuple[str, tuple[str, ...]]:
     """Return heading and text of how a case was closed, and what comes next."""
     kind = _find_end(case)
     if kind == "closed":
         parts = ["text"]
+    elif kind == "passed":
+        parts = ["text", "next"]
     elif kind != "corrected":
         parts = ["text", "next_last" if case.entry.last else "next"]
     else:
@@ -166,27 +180,31 @@ def _tell_end(case: PageCase, words: Words, values: _Values) -> tuple[str, tuple
         "of": case.entry.max_notices,
         "old": values["subject"],
         "new": clean_address(case.corrected_to or ""),
+        "when": words.say_time(case.closed_at, settings.zone) if case.closed_at else "",
     }
     texts = (words.say(f"page.{kind}.{part}", **values, **more) for part in parts)
-    return words.say(f"page.{kind}.heading"), tuple(texts)
+    return words.say(f"page.{kind}.heading", **values), tuple(texts)
 
 
 def _find_end(case: PageCase) -> str:
     """Return the phrases that tell how it was closed."""
     if case.closed_why == AuthorAction.CONFIRMED:
         return "mended" if is_domain(case) else "confirmed"
+    if case.closed_why == DNS_PASSED and case.closed_at is not None:
+        return "passed"
     return "corrected" if case.closed_why == AuthorAction.CORRECTED else "closed"
 
 
-def _offer(case: PageCase, words: Words, values: _Values, typed: Typed) -> OpenView:
-    of_domain, doubtful = is_domain(case), case.entry.category in _DOUBTFUL
-    about = "domain" if of_domain else "address" if doubtful else "other"
+def _offer(
+    case: PageCase, words: Words, values: _Values, typed: Typed, advice: AdvicePart | None
+) -> OpenView:
+    doubtful = case.entry.category in _DOUBTFUL
+    about = "domain" if advice else "address" if doubtful else "other"
     return OpenView(
-        is_domain=of_domain,
         question=words.say(f"page.options.{about}"),
         suggestion=_suggest(case.entry.suggestion, words) if case.entry.suggestion else None,
         correct_first=doubtful,
-        hint=words.say("page.mended.hint" if of_domain else "page.confirm.hint", **values),
+        hint=words.say(advice.hint if advice else "page.confirm.hint", **values),
         typed=typed,
     )
 
