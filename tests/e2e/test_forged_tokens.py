@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+import contextlib
+import io
 import json
-import subprocess
-import sys
 from collections.abc import Callable, Iterator
 from datetime import UTC, date, datetime
 from typing import Any
 
 import pytest
 
+from bounced.cli import app
 from bounced.keyfile import read_keys
 from bounced.model import TokenType
 from bounced.origin.token import Key, seal
@@ -51,10 +52,10 @@ class Daemon(ServeProcess):
         return read_keys(self.config.with_name("bounced.keys")).signing
 
     def run(self, *arguments: str) -> list[dict[str, Any]]:
-        """Return what a command lists."""
-        command = (sys.executable, "-m", "bounced", *arguments, "--config", str(self.config))
-        done = subprocess.run((*command, "--json"), check=True, capture_output=True, text=True)
-        return [json.loads(line) for line in done.stdout.splitlines()]
+        """Return what a command lists, run in this process."""
+        with contextlib.redirect_stdout(io.StringIO()) as said:
+            assert app.run([*arguments, "--config", str(self.config), "--json"]) == 0
+        return [json.loads(line) for line in said.getvalue().splitlines()]
 
     def sign(self, author: str, *recipients: str) -> str:
         """Register a send; return its return path."""

@@ -132,8 +132,9 @@ def test_every_reason_makes_a_mail_with_two_equal_parts(
 @pytest.mark.parametrize("links", [make_link, None], ids=["links", "no links"])
 def test_both_parts_say_the_same_in_every_sample(language: str, links: Links | None) -> None:
     notices = [*list_samples(language), *list_examples(language).values()]
+    composer = make_composer(links=links)
     for notice in notices:
-        mail = make_composer(links=links).compose(notice)
+        mail = composer.compose(notice)
         text, html = read_part(mail, "plain"), Page(read_part(mail, "html"))
         assert to_words(text) == to_words(html.text)
         assert sorted(re.findall(r"https?://\S+", text)) == sorted(filter(None, html.links))

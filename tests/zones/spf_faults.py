@@ -79,6 +79,13 @@ UNREADABLE = (
         f"v=spf1 ip6:2001:db8:1::5 {INCLUDE} -all",
     ),
     _slip("en-dash", "v=spf1 mx –all", f"v=spf1 mx {INCLUDE} -all", after=2),
+    # Two strings of a TXT, joined without a blank (RFC 7208 §3.3).
+    _slip(
+        "torn-strings",
+        f"v=spf1 ip4:{ADDRESS}include:_spf.hoster.test -all",
+        f"v=spf1 ip4:{ADDRESS} include:_spf.hoster.test {INCLUDE} -all",
+        after=2,
+    ),
     # The dash of Windows-1252, which is no UTF-8.
     replace(
         _slip("windows-dash", "v=spf1 mx –all", f"v=spf1 mx {INCLUDE} -all", after=2),
@@ -111,12 +118,6 @@ LEFT_OUT = (
     # what was not refused for certain before, so it becomes `~all` (RFC 7208 §8.4, §8.5).
     _slip(
         "bad-prefix", "v=spf1 ip4:198.51.100.0/33 mx -all", f"v=spf1 mx {INCLUDE} ~all", after=2
-    ),
-    # Two strings of a TXT, joined without a blank (RFC 7208 §3.3).
-    _slip(
-        "torn-strings",
-        f"v=spf1 ip4:{ADDRESS}include:_spf.hoster.test -all",
-        f"v=spf1 {INCLUDE} ~all",
     ),
     _slip(
         "open-macro", "v=spf1 exists:%{i.list.test mx -all", f"v=spf1 mx {INCLUDE} ~all", after=2

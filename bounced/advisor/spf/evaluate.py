@@ -50,6 +50,8 @@ def has_passed(verdicts: Iterable[Verdict]) -> bool:
 
 
 async def _check_host(facts: Facts, address: IpAddress, domain: str, record: str) -> Verdict:
+    if len(record) > MOST_OCTETS:
+        return Verdict(address, "permerror", f"a record of more than {MOST_OCTETS} octets")
     while True:
         evaluation = _Evaluation(facts, address, domain)
         try:
@@ -85,7 +87,7 @@ class _Evaluation(spf.query):  # type: ignore[misc] # pyspf has no types
         known = self._facts.recall(name, RdataType[qtype])
         if known is None:
             raise _UnaskedError(name, RdataType[qtype])
-        if not known and not ignore_void and qtype != "PTR":
+        if not known and not ignore_void and not self._facts.has_failed(name, RdataType[qtype]):
             self.void_lookups += 1
             if self.void_lookups > MOST_VOIDS:
                 raise spf.PermError(f"more than {MOST_VOIDS} look-ups found nothing")

@@ -28,6 +28,7 @@ class Facts:
         self._resolver = resolver
         self._known: dict[tuple[str, RdataType], tuple[Value, ...]] = {}
         self._names: set[str] = set()
+        self._failed: set[tuple[str, RdataType]] = set()
 
     def recall(self, name: str, rdtype: RdataType) -> tuple[Value, ...] | None:
         """Return the records that were asked for; None: they were not."""
@@ -36,6 +37,10 @@ class Facts:
     def exists(self, name: str) -> bool:
         """Tell whether a name that was asked for exists."""
         return _fold(name) in self._names
+
+    def has_failed(self, name: str, rdtype: RdataType) -> bool:
+        """Tell whether nobody could say, so that it was taken for nothing."""
+        return (_fold(name), rdtype) in self._failed
 
     async def ask(self, name: str, rdtype: RdataType) -> tuple[Value, ...]:
         """Return the records of a name; raises UnansweredError where nobody could say."""
@@ -57,9 +62,11 @@ class Facts:
 
     async def _look_up(self, name: str, rdtype: RdataType) -> tuple[Value, ...]:
         answer = await self._resolver.lookup(name, rdtype)
-        # RFC 7208 §5.5: an error on PTR is as if there were none.
-        if answer.outcome is Outcome.FAILED and rdtype is not RdataType.PTR:
-            raise UnansweredError(f"DNS gave no answer on {rdtype.name} of {name}")
+        if answer.outcome is Outcome.FAILED:
+            # RFC 7208 §5.5: an error on PTR is as if there were none.
+            if rdtype is not RdataType.PTR:
+                raise UnansweredError(f"DNS gave no answer on {rdtype.name} of {name}")
+            self._failed.add((name, rdtype))
         if answer.outcome in {Outcome.FOUND, Outcome.NO_DATA}:
             self._names.add(name)
         return tuple(_read_value(record) for record in answer.records)

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from bounced.advisor.spf.merge import drop_repeated
 from bounced.advisor.spf.terms import (
     MOST_OCTETS,
+    Term,
     Terms,
     find_repeated,
     is_record,
@@ -35,6 +36,11 @@ _CHARACTERS = str.maketrans(
 _VERSION = re.compile(r"(?<![a-z])v\s*=\s*spf1(?![0-9.])[\s,;:]*", re.IGNORECASE)
 _BETWEEN_SEPARATORS = re.compile(r"(?:%\{[^{}]*\}|[^,;|])++")
 """Commas between braces belong to a macro (RFC 7208 §7.1)."""
+_GLUED_TO_ADDRESS = re.compile(
+    r"([-+?~]?ip4:[0-9./]+)([-+?~]?(?:include|ip4|ip6|a|mx|exists|ptr|redirect|exp)[:=].+)",
+    re.IGNORECASE,
+)
+"""Two strings of a TXT record are put together without a blank (RFC 7208 §3.3)."""
 _GLUED_ALL = re.compile(r"(.+)([-~?+]all)", re.IGNORECASE)
 _NAMED_ADDRESS = re.compile(
     r"([-+?~]?)(?:(?:ipv?[46]?|include|a|mx)[:=])?([0-9a-f.:]+(?:/[0-9]+)?)", re.IGNORECASE
@@ -108,16 +114,30 @@ def _mend_record(part: str) -> tuple[Terms, list[str]]:
     """Read the terms behind the version; return them, and what was done."""
     terms = []
     remarks = []
+    is_whole = True
     for word in _join_torn(_split_words(part)):
         mended = _mend_word(word)
         term = parse_term(mended)
         if term is None:
             remarks.append(f"{word!r} is no term of SPF and was left out")
+            is_whole = False
             continue
         if mended != word:
             remarks.append(f"{word!r} was taken as {mended!r}")
         terms.append(term)
-    return tuple(terms), remarks
+    if is_whole or all(term.mechanism != "all" or term.qualifier != "-" for term in terms):
+        return tuple(terms), remarks
+    return _spare(terms), [*remarks, "'-all' was taken as '~all', for whom that may have meant"]
+
+
+def _spare(terms: Iterable[Term]) -> Terms:
+    """Put `~all` for `-all`.
+
+    What could not be read may mean a server of his, which was not refused for certain so far
+    (RFC 7208 §8.4, §8.5).
+    """
+    soft = Term("~all", "~", "all")
+    return tuple(soft if term.name == "all" and term.qualifier == "-" else term for term in terms)
 
 
 def _split_words(part: str) -> Iterator[str]:
@@ -127,7 +147,7 @@ def _split_words(part: str) -> Iterator[str]:
             yield word
             continue
         for piece in _BETWEEN_SEPARATORS.findall(word):
-            glued = _GLUED_ALL.fullmatch(piece)
+            glued = _GLUED_TO_ADDRESS.fullmatch(piece) or _GLUED_ALL.fullmatch(piece)
             yield from glued.groups() if glued else (piece,)
 
 

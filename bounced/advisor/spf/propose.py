@@ -13,6 +13,7 @@ from bounced.advisor.spf.mend import Reading
 from bounced.advisor.spf.merge import drop_doubles, find_end, insert_terms, join_records, soften
 from bounced.advisor.spf.terms import (
     MOST_LOOKUPS,
+    MOST_OCTETS,
     IpAddress,
     Term,
     Terms,
@@ -162,7 +163,10 @@ def _is_open(*records: Terms) -> bool:
 
 async def _say_why(facts: Facts, domain: str, terms: Terms, means: Means) -> str:
     """Say why no record can be offered."""
-    cost = await walk_record(facts, domain, insert_terms(terms, means.ways[0]))
+    changed = insert_terms(terms, means.ways[0])
+    if len(write_record(changed)) > MOST_OCTETS:
+        return f"no record can be offered: it would have more than {MOST_OCTETS} octets"
+    cost = await walk_record(facts, domain, changed)
     if cost.lookups > MOST_LOOKUPS:
         costly = sorted(cost.costs.items(), key=lambda each: -each[1])[:_MOST_COSTLY]
         most = ", ".join(f"{term.text} costs {count}" for term, count in costly)

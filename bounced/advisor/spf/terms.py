@@ -38,6 +38,8 @@ _IP4_BITS = 32
 _IP6_BITS = 128
 _LONGEST_STRING = 255
 """Octets of one string of a TXT record (RFC 1035 §3.3)."""
+_STRING_PARTS = re.compile(r"[^ ]{0,254} |[^ ]{1,255}")
+"""Words, each with its blank; one that is too long for a string is cut."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,13 +115,13 @@ def write_record(terms: Iterable[Term]) -> str:
 def write_value(record: str) -> str:
     """Return what is typed in as the value of a TXT record.
 
-    Above 255 octets that is several quoted strings, each but the last with the blank at its end,
-    as they are put together without one (RFC 7208 §3.3).
+    Above 255 octets that is several quoted strings, cut behind a blank where there is one, as
+    they are put together without any (RFC 7208 §3.3).
     """
     if len(record) <= _LONGEST_STRING:
         return record
     strings = [""]
-    for word in re.findall(r"[^ ]+ ?", record):
+    for word in _STRING_PARTS.findall(record):
         if len(strings[-1]) + len(word) > _LONGEST_STRING:
             strings.append("")
         strings[-1] += word

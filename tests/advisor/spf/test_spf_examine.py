@@ -92,6 +92,34 @@ async def test_without_reverse_name_a_ptr_does_not_match() -> None:
     assert look.record is not None
 
 
+async def test_a_ptr_that_finds_nothing_is_a_look_up_in_vain() -> None:
+    """The third: what stands behind it is not looked at."""
+    records = make_world("v=spf1 a:x1.test mx:x2.test ptr -all")
+    async with NameServer(records).run() as server:
+        look = await examine_spf(make_resolver(server), HIS, OFFER)
+    assert look.state is State.BROKEN
+    assert look.record is not None
+    assert look.record.value == "v=spf1 include:ours.test a:x1.test mx:x2.test ptr -all"
+
+
+async def test_a_ptr_that_could_not_be_asked_for_is_no_look_up_in_vain() -> None:
+    records = make_world("v=spf1 a:x1.test mx:x2.test ptr -all")
+    async with NameServer(records).run() as server:
+        server.odd["1.2.0.192.in-addr.arpa"] = _fail_on(server, "PTR")
+        look = await examine_spf(make_resolver(server), HIS, OFFER)
+    assert look.state is State.FAIL
+    assert look.record is not None
+    assert look.record.value == "v=spf1 a:x1.test mx:x2.test ptr include:ours.test -all"
+
+
+async def test_a_record_that_nobody_would_read_is_not_proposed() -> None:
+    texts = [f"v=spf1 ip4:198.51.100.{n} -all" for n in range(254)]
+    look = await look_at(make_world(*texts))
+    assert look.state is State.BROKEN
+    assert look.record is None
+    assert "no record can be offered: it would have more than 4096 octets" in look.findings
+
+
 async def test_a_reverse_name_below_the_domain_matches() -> None:
     records = make_world("v=spf1 ptr:ours.test -all")
     records["1.2.0.192.in-addr.arpa", "PTR"] = ["out.ours.test."]

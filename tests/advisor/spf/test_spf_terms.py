@@ -170,5 +170,11 @@ def test_a_value_of_255_octets_is_one_string_and_of_256_are_two() -> None:
     assert write_value("v=spf1 " + "x" * 249) == f'"v=spf1 " "{"x" * 249}"'
 
 
+def test_a_word_that_fits_into_no_string_is_cut() -> None:
+    """No server takes a longer one (RFC 1035 §3.3)."""
+    first, second = "x" * 255, "x" * 45
+    assert write_value(f"v=spf1 {first}{second} -all") == f'"v=spf1 " "{first}" "{second} -all"'
+
+
 def test_quotes_and_backslashes_are_escaped_in_strings() -> None:
     assert write_value('v=spf1 a="\\ ' + "x" * 250) == f'"v=spf1 a=\\"\\\\ " "{"x" * 250}"'
