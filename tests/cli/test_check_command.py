@@ -110,6 +110,7 @@ def test_all_is_well_and_nothing_is_made(bounced: CommandLine, tmp_path: Path) -
         "ok       templates",
         "ok       database",
         "ok       keys",
+        "ok       advice",
         "warning  relay.host is empty",
     ]
     assert sorted(tmp_path.iterdir()) == before

@@ -23,6 +23,9 @@ WINDOW = 15 * MINUTE
 DOWN = Deferred("no session", relay_down=True)
 SENDER = "protocols@app.example"
 RING = KeyRing((Key("a", bytes(32), START.date()),))
+NOTICES = NoticeSettings(sender=SENDER)
+COMPOSER = Composer(None, NOTICES, fallback_sender="post@app.example")
+"""Keeps nothing of what it composes; to make one takes longer than most tests."""
 
 
 @dataclass
@@ -103,14 +106,13 @@ def name_authors(number: int) -> list[str]:
 @asynccontextmanager
 async def open_house(ledger: Ledger) -> AsyncIterator[House]:
     office = Office(ledger)
-    notices = NoticeSettings(sender=SENDER)
     relay = FakeRelay(lambda: office.now)
     settings = DispatcherSettings(
-        notices,
+        NOTICES,
         office.settings,
         AdmissionSettings(domains=(DOMAIN,)),
         lambda: RING,
-        Composer(None, notices, fallback_sender="post@app.example"),
+        COMPOSER,
         relay,
         RelaySettings(max_connections=2, give_up="2d"),
     )

@@ -27,6 +27,7 @@ from tests.notifier.building_site import (
 )
 
 WORDS = load_words(None)
+COMPOSER = make_composer(links=make_link)
 DIAGNOSES = list_diagnoses(SENT_AT)
 HOSTILE = (
     "v=spf1 ~all\r\nBcc: x@evil.example\r\n\r\n<script>alert(1)</script>",
@@ -58,7 +59,7 @@ def with_records(*records: DnsRecord) -> Entry:
 
 def compose(notice: ClaimedNotice) -> EmailMessage:
     """Compose with links, and read the bytes back as the author's mail program does."""
-    raw = make_composer(links=make_link).compose(notice).as_bytes()
+    raw = COMPOSER.compose(notice).as_bytes()
     assert max(len(line) for line in raw.split(b"\r\n")) <= 78
     mail = message_from_bytes(raw, policy=policy.default)
     assert isinstance(mail, EmailMessage)

@@ -9,13 +9,15 @@ import pytest
 
 from bounced.model import Reason
 from bounced.notifier.listing import make_list
+from bounced.words.catalogue import load_words
 from tests.notifier.building_site import (
     SETTINGS,
     make_case,
-    make_composer,
     make_notice,
     make_strike,
 )
+
+WORDS = load_words(None)
 
 
 @pytest.mark.parametrize("separator", [";", ",", "\t"])
@@ -40,6 +42,6 @@ def test_no_spreadsheet_finds_a_formula_in_the_list(
     """By whatever separator it reads."""
     strike = make_strike("=cmd@kunde.example", title=title, reference=None)
     notice = make_notice(make_case(Reason.USER_UNKNOWN, strike))
-    listed = make_list(notice, make_composer().words[language], SETTINGS)
+    listed = make_list(notice, WORDS[language], SETTINGS)
     cells = chain.from_iterable(csv.reader(listed[1:].splitlines(), delimiter=separator))
     assert [cell for cell in cells if cell.strip(' "').startswith(tuple("=+-@＝"))] == []
