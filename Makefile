@@ -18,9 +18,9 @@ demo: $(READY)
 run: $(READY)
 	$(BIN)/bounced serve
 
-# A module's tests stay in one process: they share its servers.
+# A module's tests stay in one process: they share its servers. Slow ones begin (tests/conftest.py).
 test: $(READY)
-	$(BIN)/python -m pytest -n auto --dist loadscope
+	$(BIN)/python -m pytest -n auto --dist loadscope --no-loadscope-reorder
 
 lint: $(READY)
 	$(BIN)/ruff format --check .

@@ -20,6 +20,8 @@ __all__ = ["log"]
 REQUIRED = os.environ.get("BOUNCED_REQUIRE_MTA") == "1"
 """Set where everything must be there: what is missing fails instead of being skipped."""
 
+_LONG = frozenset({"chaos", "e2e", "mta", "zones"})
+"""Folders whose tests start servers of their own."""
 _DATABASE = "bounced"
 _DISCONNECT = (
     "SELECT pg_terminate_backend(pid) FROM pg_stat_activity "
@@ -32,9 +34,9 @@ _EMPTY = (
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Begin with the modules that take long, in whatever order: last, one worker waits for them."""
-    long = {item.path for item in items if item.get_closest_marker("slow")}
-    items.sort(key=lambda item: item.path not in long)
+    """Begin with the modules that take long; where one is last, a worker waits for the other."""
+    slow = {item.path for item in items if item.get_closest_marker("slow")}
+    items.sort(key=lambda item: item.path not in slow and item.path.parent.name not in _LONG)
 
 
 @pytest.fixture(scope="session")

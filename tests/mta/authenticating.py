@@ -100,6 +100,10 @@ def run_sending_server(
     routes = (f"{{{name}=smtp:[{LOOPBACK}]:{port}}}" for name, port in bounces_to.items())
     settings = {
         "transport_maps": f"inline:{{ {' '.join(routes)} }}",
+        # Actually, OpenDKIM 2.11 with libunbound dies now and then of two mails at the same time.
+        "default_destination_concurrency_limit": "1",
+        "minimal_backoff_time": "1s",
+        "queue_run_delay": "1s",
         "smtp_body_checks": "regexp:${config_directory}/changes",
     }
     files = {"changes": f"/^{CHANGED}/ REPLACE -- \n"}

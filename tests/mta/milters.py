@@ -40,6 +40,7 @@ SigningTable refile:{{folder}}/signed
 _VERIFYING = f"""\
 {_COMMON}
 Mode v
+AutoRestart yes
 AuthservID {{name}}
 AlwaysAddARHeader yes
 On-BadSignature reject

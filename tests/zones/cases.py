@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from tests.zones import key_cases, policy_cases, resolving_cases, spf_cases, spf_faults
+from tests.zones import key_cases, policy_cases, resolving_cases, spf_cases, spf_faults, spf_limits
 from tests.zones.authority import Zone
 from tests.zones.case import Case
 
 CASES: tuple[Case, ...] = (
     *spf_cases.CASES,
+    *spf_limits.CASES,
     *spf_faults.CASES,
     *key_cases.CASES,
     *policy_cases.CASES,

@@ -1,4 +1,4 @@
-"""SPF records as they are found in the wild, in order or careless, and the record that mends each.
+"""SPF records as they are found in the wild, in order or plain, and the record that mends each.
 
 RFC 7208: §3 (the record), §4.6 (evaluation), §5 (mechanisms), §6 (modifiers).
 """
@@ -6,7 +6,7 @@ RFC 7208: §3 (the record), §4.6 (evaluation), §5 (mechanisms), §6 (modifiers
 from __future__ import annotations
 
 from tests.zones.authority import Zone
-from tests.zones.case import BY_ADDRESS, INCLUDE, STUCK, quote, spf
+from tests.zones.case import BY_ADDRESS, INCLUDE, quote, spf
 
 MERGE, ASK, PUBLISH = "merge-spf", "ask-receiver", "publish-spf"
 
@@ -47,12 +47,7 @@ SENDER = Zone(
 )
 
 _LONG = " ".join(f"ip4:198.51.100.{n}" for n in range(7, 27))
-_TEN = " ".join(f"ip4:203.0.113.{n}" for n in range(90, 100))
-_BRIM = f"exp={'x' * 31}.{'x' * 32}.test {_TEN}"
-"""With version and `-all` 255 octets."""
-_BELOW_BRIM = f"exp={'x' * 40}.test {_TEN}"
-"""With ours 255 octets."""
-_MAIL = ("@ MX 10 mail", f"mail A {ADDRESS}")
+MAIL = ("@ MX 10 mail", f"mail A {ADDRESS}")
 
 IN_ORDER = (
     # Nothing to mend: his record permits us, so the receiver's rule decided (RFC 7208 §8.3).
@@ -95,7 +90,7 @@ IN_ORDER = (
     ),
     # In order, and careless (RFC 7208 §5.5, §8.2, App. A.4 on `+all`).
     spf("all", "v=spf1 +all", ASK, "warning", before=0, after=0, passing=[ADDRESS]),
-    spf("bare-all", "v=spf1 mx all", ASK, "warning", before=1, after=1, lines=_MAIL),
+    spf("bare-all", "v=spf1 mx all", ASK, "warning", before=1, after=1, lines=MAIL),
     spf(
         "passes-ptr",
         f"v=spf1 {INCLUDE} ptr:passes-ptr.test -all",
@@ -125,7 +120,7 @@ CARELESS = (
         "warning",
         before=3,
         after=3,
-        lines=_MAIL,
+        lines=MAIL,
         passing=[ADDRESS],
     ),
 )
@@ -153,7 +148,7 @@ PLAIN = (
         f"v=spf1 mx {INCLUDE}",
         before=1,
         after=2,
-        lines=_MAIL,
+        lines=MAIL,
         passing=[ADDRESS],
     ),
     spf(
@@ -186,7 +181,7 @@ PLAIN = (
         f"v=spf1 IP4:{ADDRESS} MX {INCLUDE} -ALL",
         before=1,
         after=2,
-        lines=_MAIL,
+        lines=MAIL,
         passing=[ADDRESS],
     ),
     spf(
@@ -197,7 +192,7 @@ PLAIN = (
         f"v=spf1 a mx include:_spf.hoster.test {INCLUDE} ~all",
         before=3,
         after=4,
-        lines=[*_MAIL, "@ A 198.51.100.8"],
+        lines=[*MAIL, "@ A 198.51.100.8"],
         passing=[ADDRESS, "198.51.100.8", HOSTER_ADDRESS],
     ),
     spf(
@@ -208,7 +203,7 @@ PLAIN = (
         f"v=spf1 a/28 mx/29//64 {INCLUDE} -all",
         before=2,
         after=3,
-        lines=[*_MAIL, "@ A 203.0.113.17"],
+        lines=[*MAIL, "@ A 203.0.113.17"],
         passing=[ADDRESS, "198.51.100.1", "203.0.113.30"],
     ),
     # Only IPv4 of ours passes so far (RFC 7208 §5.5).
@@ -325,245 +320,4 @@ PLAIN = (
     ),
 )
 
-WRITTEN_BY_SERVICES = (
-    # Who is asked depends on the address: of ours nothing is known, which is an error (RFC 7208
-    # §5.2), so that ours must be decided before.
-    spf(
-        "include-by-address",
-        "v=spf1 include:%{ir}.%{v}._spf.include-by-address.test -all",
-        MERGE,
-        "broken",
-        f"v=spf1 {INCLUDE} include:%{{ir}}.%{{v}}._spf.include-by-address.test -all",
-        stranger=STUCK,
-        before=1,
-        after=2,
-        lines=[f'7.100.51.198.in-addr._spf TXT "v=spf1 ip4:{ADDRESS} -all"'],
-        passing=[ADDRESS],
-    ),
-    # The same with an answer for everybody.
-    spf(
-        "include-by-anybody",
-        "v=spf1 include:%{ir}.%{v}._spf.include-by-anybody.test -all",
-        MERGE,
-        "fail",
-        f"v=spf1 include:%{{ir}}.%{{v}}._spf.include-by-anybody.test {INCLUDE} -all",
-        before=1,
-        after=2,
-        lines=[
-            f'7.100.51.198.in-addr._spf TXT "v=spf1 ip4:{ADDRESS} -all"',
-            '*.in-addr._spf TXT "v=spf1 -all"',
-            '*.ip6._spf TXT "v=spf1 -all"',
-        ],
-        passing=[ADDRESS],
-    ),
-    spf(
-        "host-by-alias",
-        "v=spf1 a:relay.host-by-alias.test mx -all",
-        MERGE,
-        "fail",
-        f"v=spf1 a:relay.host-by-alias.test mx {INCLUDE} -all",
-        before=2,
-        after=3,
-        lines=[*_MAIL, "relay CNAME relay2", "relay2 CNAME h1.hoster.test."],
-        passing=[ADDRESS, "203.0.113.1"],
-    ),
-    # RFC 7505: a null MX permits nobody, and costs a look-up.
-    spf(
-        "null-mx-named",
-        "v=spf1 mx -all",
-        MERGE,
-        "fail",
-        f"v=spf1 mx {INCLUDE} -all",
-        before=1,
-        after=2,
-        lines=["@ MX 0 ."],
-    ),
-    spf("final-dot", f"v=spf1 {INCLUDE}. -all", ASK, "pass", before=1, after=1),
-    spf("blanks", f"v=spf1  {INCLUDE}   -all ", ASK, "pass", before=1, after=1),
-    # 255 octets before, more after.
-    spf(
-        "brim",
-        f"v=spf1 {_BRIM} -all",
-        MERGE,
-        "fail",
-        f'"v=spf1 {_BRIM} " "{INCLUDE} -all"',
-        before=0,
-        after=1,
-        passing=["203.0.113.99"],
-    ),
-    # As long as one string may be.
-    spf(
-        "up-to-the-brim",
-        f"v=spf1 {_BELOW_BRIM} -all",
-        MERGE,
-        "fail",
-        f"v=spf1 {_BELOW_BRIM} {INCLUDE} -all",
-        before=0,
-        after=1,
-        passing=["203.0.113.99"],
-    ),
-)
-
-OURS_IN_VAIN = (
-    # Ours is there already, and does not help.
-    spf(
-        "behind-all",
-        f"v=spf1 mx -all {INCLUDE}",
-        MERGE,
-        "fail",
-        f"v=spf1 mx {INCLUDE} -all",
-        before=1,
-        after=2,
-        lines=_MAIL,
-        passing=[ADDRESS],
-    ),
-    spf(
-        "neutral-include",
-        f"v=spf1 ip4:{ADDRESS} ?{INCLUDE} -all",
-        MERGE,
-        "fail",
-        f"v=spf1 ip4:{ADDRESS} {INCLUDE} -all",
-        before=1,
-        after=1,
-        passing=[ADDRESS],
-    ),
-    spf(
-        "failing-include",
-        f"v=spf1 -{INCLUDE} mx -all",
-        MERGE,
-        "fail",
-        f"v=spf1 {INCLUDE} mx -all",
-        before=2,
-        after=2,
-        lines=_MAIL,
-        passing=[ADDRESS],
-    ),
-    # What stands before it catches our address (RFC 7208 §4.6.2: the first match decides).
-    spf(
-        "excluded",
-        "v=spf1 -ip4:192.0.2.0/24 mx ~all",
-        MERGE,
-        "fail",
-        f"v=spf1 {INCLUDE} -ip4:192.0.2.0/24 mx ~all",
-        before=1,
-        after=2,
-        lines=_MAIL,
-        passing=[ADDRESS],
-    ),
-    spf(
-        "neutral-everything",
-        "v=spf1 mx ?exists:always.%{d} -all",
-        MERGE,
-        "fail",
-        f"v=spf1 {INCLUDE} mx ?exists:always.%{{d}} -all",
-        before=2,
-        after=3,
-        lines=[*_MAIL, "always A 127.0.0.2"],
-        passing=[ADDRESS],
-    ),
-)
-
-COUNTED = (
-    spf(
-        "nine-lookups",
-        "v=spf1 include:nine.hoster.test -all",
-        MERGE,
-        "fail",
-        f"v=spf1 include:nine.hoster.test {INCLUDE} -all",
-        before=9,
-        after=10,
-        passing=["203.0.113.1", "203.0.113.8"],
-    ),
-    # RFC 7208 §4.6.4: an eleventh would be an error, addresses cost nothing.
-    spf(
-        "ten-lookups",
-        "v=spf1 include:ten.hoster.test -all",
-        MERGE,
-        "fail",
-        f"v=spf1 include:ten.hoster.test {BY_ADDRESS} -all",
-        before=10,
-        after=10,
-        passing=["203.0.113.1", "203.0.113.9"],
-    ),
-    spf(
-        "ten-redirected",
-        "v=spf1 redirect=ten.hoster.test",
-        MERGE,
-        "fail",
-        f"v=spf1 {BY_ADDRESS} redirect=ten.hoster.test",
-        before=10,
-        after=10,
-        passing=["203.0.113.1", "203.0.113.9"],
-    ),
-    # RFC 7208 §4.6.4: of these hosts our IPv6 address finds nothing, three times; so ours goes first.
-    spf(
-        "void-for-six",
-        "v=spf1 a:four1.hoster.test a:four2.hoster.test a:four3.hoster.test -all",
-        MERGE,
-        "broken",
-        f"v=spf1 {INCLUDE} a:four1.hoster.test a:four2.hoster.test a:four3.hoster.test -all",
-        before=3,
-        after=4,
-        passing=["203.0.113.1", "203.0.113.3"],
-    ),
-    # None of the hosts has an IPv6 address, which our IPv6 address asks for. Whether that is three
-    # look-ups in vain, or one of a term, evaluators see differently; ours first suits all.
-    spf(
-        "three-exchangers",
-        "v=spf1 mx -all",
-        MERGE,
-        "broken",
-        f"v=spf1 {INCLUDE} mx -all",
-        before=1,
-        after=2,
-        lines=[f"@ MX 10 four{n}.hoster.test." for n in range(1, 4)],
-        passing=["203.0.113.1", "203.0.113.3"],
-    ),
-    # As many hosters write it for every domain, whatever is there: of an address without a name in
-    # reverse, `ptr` is the third look-up in vain.
-    spf(
-        "nothing-behind",
-        "v=spf1 a mx ptr ~all",
-        MERGE,
-        "broken",
-        f"v=spf1 {INCLUDE} a mx ptr ~all",
-        stranger=STUCK,
-        before=3,
-        after=4,
-    ),
-    # A double costs, and says nothing new.
-    spf(
-        "doubles",
-        "v=spf1 include:nine.hoster.test mx include:nine.hoster.test ~all",
-        MERGE,
-        "broken",
-        f"v=spf1 include:nine.hoster.test mx {BY_ADDRESS} ~all",
-        before=19,
-        after=10,
-        lines=_MAIL,
-        passing=["203.0.113.1", ADDRESS],
-    ),
-    spf(
-        "eleven-lookups",
-        "v=spf1 include:ten.hoster.test mx -all",
-        MERGE,
-        "broken",
-        before=11,
-        lines=_MAIL,
-        passing=["203.0.113.1"],
-    ),
-    spf("thirty-lookups", "v=spf1 include:thirty.hoster.test -all", MERGE, "broken", before=30),
-    # RFC 7208 §4.6.4: two look-ups in vain are borne, a third is an error.
-    spf(
-        "two-void",
-        f"v=spf1 a:gone.two-void.test mx:gone.two-void.test ip4:{ADDRESS} -all",
-        MERGE,
-        "fail",
-        f"v=spf1 a:gone.two-void.test mx:gone.two-void.test ip4:{ADDRESS} {INCLUDE} -all",
-        before=2,
-        after=3,
-        passing=[ADDRESS],
-    ),
-)
-
-CASES = (*IN_ORDER, *CARELESS, *PLAIN, *WRITTEN_BY_SERVICES, *OURS_IN_VAIN, *COUNTED)
+CASES = (*IN_ORDER, *CARELESS, *PLAIN)

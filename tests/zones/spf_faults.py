@@ -9,21 +9,20 @@ from dataclasses import replace
 
 from tests.zones.authority import Zone
 from tests.zones.case import BY_ADDRESS, INCLUDE, Case, spf
-from tests.zones.spf_cases import ADDRESS, HOSTER_ADDRESS, MERGE, PUBLISH
+from tests.zones.spf_cases import ADDRESS, HOSTER_ADDRESS, MAIL, MERGE, PUBLISH
 
-_MAIL = ("@ MX 10 mail", f"mail A {ADDRESS}")
 _NEW = f"v=spf1 {INCLUDE} ?all"
 """RFC 7208 §8.2: neutral is treated as no record, so that his other mail fares as before."""
 
 
 def _slip(name: str, present: str, value: str, *, after: int = 1) -> Case:
     """Return a case of a record with a slip of the hand; what cannot be read is not counted."""
-    return spf(name, present, MERGE, "broken", value, after=after, lines=_MAIL)
+    return spf(name, present, MERGE, "broken", value, after=after, lines=MAIL)
 
 
 WITHOUT = (
     spf("none", "site-verification=0123456789", PUBLISH, "missing", _NEW, after=1, is_spf=False),
-    spf("no-text", [], PUBLISH, "missing", _NEW, after=1, lines=_MAIL),
+    spf("no-text", [], PUBLISH, "missing", _NEW, after=1, lines=MAIL),
     # RFC 7208 §3.1: type 99 counts no longer.
     spf("type-99", [], PUBLISH, "missing", _NEW, after=1, lines=['@ SPF "v=spf1 -all"']),
     # RFC 7208 §4.5: a version is followed by a blank or nothing.
@@ -54,7 +53,7 @@ UNREADABLE = (
         "broken",
         f"v=spf1 include:_spf.hoster.test mx {INCLUDE} ~all",
         after=3,
-        lines=_MAIL,
+        lines=MAIL,
     ),
     spf(
         "several-same",
@@ -63,7 +62,7 @@ UNREADABLE = (
         "broken",
         f"v=spf1 mx {INCLUDE} -all",
         after=2,
-        lines=_MAIL,
+        lines=MAIL,
     ),
     _slip("ipv4", f"v=spf1 ipv4:{ADDRESS} -all", f"v=spf1 ip4:{ADDRESS} {INCLUDE} -all"),
     _slip("blank", f"v=spf1 ip4: {ADDRESS} -all", f"v=spf1 ip4:{ADDRESS} {INCLUDE} -all"),
@@ -89,7 +88,7 @@ UNREADABLE = (
     # The dash of Windows-1252, which is no UTF-8.
     replace(
         _slip("windows-dash", "v=spf1 mx –all", f"v=spf1 mx {INCLUDE} -all", after=2),
-        zones=(Zone("windows-dash.test", ('@ TXT "v=spf1 mx \\150all"', *_MAIL)),),
+        zones=(Zone("windows-dash.test", ('@ TXT "v=spf1 mx \\150all"', *MAIL)),),
     ),
     # RFC 7208 §6: a second version reads as a modifier that nobody knows.
     spf(
@@ -100,7 +99,7 @@ UNREADABLE = (
         f"v=spf1 mx include:_spf.hoster.test {INCLUDE} ~all",
         before=2,
         after=3,
-        lines=_MAIL,
+        lines=MAIL,
         passing=[ADDRESS, HOSTER_ADDRESS],
     ),
     _slip("quoted", '"v=spf1 mx -all"', f"v=spf1 mx {INCLUDE} -all", after=2),
@@ -173,7 +172,7 @@ UNFINISHED = (
         f"v=spf1 mx {INCLUDE} -all",
         before=2,
         after=2,
-        lines=[*_MAIL, '_sick TXT "v=spf1 ipv4:203.0.113.9 -all"'],
+        lines=[*MAIL, '_sick TXT "v=spf1 ipv4:203.0.113.9 -all"'],
     ),
     spf(
         "include-itself",
@@ -183,7 +182,7 @@ UNFINISHED = (
         f"v=spf1 mx {INCLUDE} -all",
         before=2,
         after=2,
-        lines=_MAIL,
+        lines=MAIL,
     ),
     # Whose fault the loop is nobody can say from outside.
     spf(
@@ -192,7 +191,7 @@ UNFINISHED = (
         MERGE,
         "broken",
         before=3,
-        lines=[*_MAIL, '_spf TXT "v=spf1 include:include-loop.test ~all"'],
+        lines=[*MAIL, '_spf TXT "v=spf1 include:include-loop.test ~all"'],
         passing=[ADDRESS],
     ),
     spf(

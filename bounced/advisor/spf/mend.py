@@ -127,7 +127,8 @@ def _mend_record(part: str) -> tuple[Terms, list[str]]:
         terms.append(term)
     if is_whole or all(term.mechanism != "all" or term.qualifier != "-" for term in terms):
         return tuple(terms), remarks
-    return _spare(terms), [*remarks, "'-all' was taken as '~all', for whom that may have meant"]
+    remarks.append("'-all' became '~all': what was left out may mean a server that sends mail")
+    return _spare(terms), remarks
 
 
 def _spare(terms: Iterable[Term]) -> Terms:
