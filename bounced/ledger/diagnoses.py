@@ -37,8 +37,12 @@ class RefusedDomain:
 def find_undiagnosed(
     connection: Connection, limit: int, *, without: Collection[str] = ()
 ) -> list[RefusedDomain]:
-    """Return what authors will hear of and nobody has looked into since; due first in front."""
-    query = select(cases).where(is_undiagnosed).order_by(cases.c.due_at, cases.c.case)
+    """Return what nobody has looked into since its last strike; what is due first in front.
+
+    Also where its author has been told: a page shows what DNS says later than the notice.
+    """
+    in_order = (cases.c.due_at.asc().nulls_last(), cases.c.case)
+    query = select(cases).where(is_undiagnosed).order_by(*in_order)
     return _read(connection, query, limit, without)
 
 

@@ -10,6 +10,7 @@ import re
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
+from urllib.parse import unquote
 
 from bounced.ledger.records import clean_text
 from bounced.model import (
@@ -254,7 +255,8 @@ def _blames_return_path(facts: RecipientFacts, subject: str, settings: PolicySet
     SPF is checked on MAIL FROM (RFC 7208 §2.4), which is ours: his record could mend nothing.
     A return path in his own domain is his, though it leads to us.
     """
-    said = facts.replies[0].text.lower() if facts.replies else ""
+    # Actually, openspf's explanation has the address in a URL: `id=bounces%40bounce.example.com`.
+    said = unquote(facts.replies[0].text).lower() if facts.replies else ""
     named = {name.strip(".-") for name in _HOST_NAME.findall(said)}
     blamed = settings.return_domains & named
     return subject not in named and any(not _is_same_owner(name, subject) for name in blamed)

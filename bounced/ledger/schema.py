@@ -201,7 +201,7 @@ is_unadvised = text(
 """Condition of the partial index, as of those below."""
 partial_index("ix_cases_unadvised", cases.c.due_at, where=is_unadvised)
 is_undiagnosed = text(
-    "due_at IS NOT NULL AND category = 'auth-failure' "
+    "state <> 'closed' AND strikes > 0 AND category = 'auth-failure' "
     "AND (advised_at IS NULL OR advised_at < last_strike_at)"
 )
 partial_index("ix_cases_undiagnosed", cases.c.due_at, where=is_undiagnosed)

@@ -199,15 +199,27 @@ def test_where_dns_failed_the_domain_is_looked_into_again(office: Office) -> Non
     assert find(office) == []
 
 
-def test_only_sender_domains_that_will_be_told_of_are_looked_into(office: Office) -> None:
+def test_only_sender_domains_of_open_cases_are_looked_into(office: Office) -> None:
     office.fail("a")
     office.fail("b", "voll@kunde.example", verdict=MAILBOX_FULL)
     office.fail("c", verdict=SPF)
     office.close(CASE)
-    office.fail("d", verdict=SPF, author="told@other.example")
-    office.move(HOUR)
-    office.send_due()
     assert find(office) == []
+
+
+def test_a_domain_that_was_told_of_before_dns_answered_is_looked_into_later(
+    office: Office,
+) -> None:
+    office.fail("a", verdict=SPF)
+    sent = tell(office)
+    (case,) = find(office)
+    assert store(office, case)
+    assert find(office) == []
+    page = office.ledger.read(lambda c: authors.read_page(c, sent.notice, CASE))
+    assert page is not None
+    assert page.case is not None
+    assert page.case.entry.diagnosis is None
+    assert page.case.diagnosis == diagnosis(at=office.now)
 
 
 def test_what_is_due_first_is_looked_into_first(office: Office) -> None:
@@ -226,9 +238,8 @@ def test_a_case_that_changed_while_dns_was_asked_keeps_what_it_has(office: Offic
     office.move(MINUTE)
     office.fail("b", verdict=SPF)
     assert not store(office, case)
-    office.move(HOUR)
     (again,) = find(office)
-    office.send_due()
+    office.close(CASE)
     assert not store(office, again)
     assert read_case(office).diagnosis is None
 

@@ -147,6 +147,14 @@ IGNORED = {
         ),
         Ignored.OWN_DOMAIN,
     ),
+    "SPF of our return path, in a link": (
+        decide(
+            facts=say("550 5.7.1 See http://openspf.org/Why?s=mfrom;id=b%40bounce.app.example"),
+            verdict=SPF,
+            settings=replace(SETTINGS, return_domains=RETURN_DOMAINS),
+        ),
+        Ignored.OWN_DOMAIN,
+    ),
     "SPF behind a forwarder": (decide(facts=FORWARDED, verdict=SPF), Ignored.FORWARDED),
 }
 

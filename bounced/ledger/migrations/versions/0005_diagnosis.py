@@ -16,7 +16,7 @@ def upgrade() -> None:
     op.add_column("cases", sa.Column("checked_at", sa.DateTime(timezone=True), nullable=True))
     op.add_column("slots", sa.Column("diagnosis", sa.Text(), nullable=True))
     is_undiagnosed = sa.text(
-        "due_at IS NOT NULL AND category = 'auth-failure' "
+        "state <> 'closed' AND strikes > 0 AND category = 'auth-failure' "
         "AND (advised_at IS NULL OR advised_at < last_strike_at)"
     )
     is_refused = sa.text(
