@@ -186,6 +186,8 @@ def _check_timezone(value: str) -> str:
 
 
 def _check_mail_address(value: str) -> str:
+    if value.lower().startswith("mailto:"):
+        raise ValueError(f"{value!r} is a link: write the address alone, without mailto:")
     if value and not re.fullmatch(r"[^\s@<>]+@[^\s@<>]+", value):
         raise ValueError(f"{value!r} is no mail address: write local@domain, no name, no brackets")
     return value
@@ -296,7 +298,11 @@ def parse_dkim_cname(value: object) -> DkimCname:
             f"{value!r} is no CNAME of a key: write selector=host, such as "
             "'s1=s1.dkim.example.com'; {domain} in the host stands for the author's domain"
         )
-    return DkimCname(match[1], match[2].rstrip("."))
+    selector, target = match[1], match[2].rstrip(".")
+    if "_domainkey" in selector:
+        short = selector.partition("._domainkey")[0]
+        raise ValueError(f"{value!r} names more than the selector: write '{short}={target}'")
+    return DkimCname(selector, target)
 
 
 Duration = Annotated[timedelta, BeforeValidator(parse_duration)]

@@ -4,7 +4,14 @@ from zoneinfo import ZoneInfo
 import pytest
 from pydantic import TypeAdapter, ValidationError
 
-from bounced.values import PublicUrl, QuietTimes, WebAddress, parse_quiet_times
+from bounced.values import (
+    DkimCname,
+    PublicUrl,
+    QuietTimes,
+    WebAddress,
+    parse_dkim_cname,
+    parse_quiet_times,
+)
 
 BERLIN = ZoneInfo("Europe/Berlin")
 NIGHT = QuietTimes(time(22), time(6))
@@ -108,3 +115,23 @@ def test_behind_a_query_no_path_can_stand() -> None:
     assert TypeAdapter(WebAddress).validate_python(url) == url
     with pytest.raises(ValidationError, match="has a query"):
         TypeAdapter(PublicUrl).validate_python(url)
+
+
+@pytest.mark.parametrize(
+    ("value", "expected"),
+    [
+        ("s1=s1.dkim.example.com", DkimCname("s1", "s1.dkim.example.com")),
+        ("S1=S1.dkim.Example.com.", DkimCname("s1", "s1.dkim.example.com")),
+        ("a.b=k.{domain}.example.com", DkimCname("a.b", "k.{domain}.example.com")),
+    ],
+)
+def test_a_key_is_a_selector_and_the_host_that_its_cname_leads_to(
+    value: str, expected: DkimCname
+) -> None:
+    assert parse_dkim_cname(value) == expected
+
+
+@pytest.mark.parametrize("value", ["s1", "=x.example", "s1=", "s1=x", "s1=a..example", 7, "-=x.y"])
+def test_what_is_no_key_is_refused(value: object) -> None:
+    with pytest.raises(ValueError, match="is no CNAME of a key"):
+        parse_dkim_cname(value)
