@@ -8,9 +8,11 @@ RFC 7208 (SPF), RFC 6376 (DKIM), RFC 9989 (DMARC).
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from enum import StrEnum
+from types import MappingProxyType
 from typing import Any
 
 
@@ -49,6 +51,8 @@ class Identity(StrEnum):
 class Check(StrEnum):
     """What was looked at."""
 
+    FROM = "from"
+    """Whether the From domain exists."""
     FREEMAIL = "freemail"
     """Whether the domain is a mail provider's, which its users publish nothing for."""
     SPF = "spf"
@@ -150,14 +154,54 @@ class Diagnosis:
         }
 
 
+SHOWN_BY: Mapping[Fix, Check] = MappingProxyType(
+    {
+        Fix.PUBLISH_SPF: Check.SPF,
+        Fix.MERGE_SPF: Check.SPF,
+        Fix.PUBLISH_DKIM: Check.DKIM,
+        Fix.RETURN_PATH_CNAME: Check.RETURN_PATH,
+        Fix.PUBLISH_DMARC: Check.DMARC,
+        Fix.OURS: Check.SPF,
+    }
+)
+"""Where DNS shows that a fix was applied; the others leave no trace there."""
+_IN_ORDER = frozenset({State.PASS, State.WARNING})
+
+
+def is_in_order(diagnosis: Diagnosis, check: Check) -> bool:
+    """Tell whether all that was looked at there is in order; total, False if nothing was."""
+    states = {finding.state for finding in diagnosis.findings if finding.check is check}
+    return bool(states) and states <= _IN_ORDER
+
+
+def is_watched(diagnosis: Diagnosis) -> bool:
+    """Tell whether a later look at DNS can show that it is mended; total.
+
+    Where SPF is in order already, what we have to mend is with our servers: DNS never shows it.
+    """
+    check = SHOWN_BY.get(diagnosis.fix)
+    if check is None:
+        return False
+    return diagnosis.fix is not Fix.OURS or not is_in_order(diagnosis, check)
+
+
 def write_diagnosis(diagnosis: Diagnosis) -> str:
     """Return the form in which the ledger keeps it."""
     return json.dumps(diagnosis.describe(), ensure_ascii=False, separators=(",", ":"))
 
 
-def read_diagnosis(text: str) -> Diagnosis:
-    """Read what `write_diagnosis` wrote."""
-    kept = json.loads(text)
+def read_diagnosis(text: str) -> Diagnosis | None:
+    """Read what `write_diagnosis` wrote; None: it cannot be read, as if nobody had asked.
+
+    While a cluster is updated, a newer version may have written what this one does not know.
+    """
+    try:
+        return _read(json.loads(text))
+    except (ValueError, KeyError, TypeError):
+        return None
+
+
+def _read(kept: dict[str, Any]) -> Diagnosis:
     return Diagnosis(
         domain=kept["domain"],
         mail_from_domain=kept["mail_from_domain"],
@@ -169,7 +213,10 @@ def read_diagnosis(text: str) -> Diagnosis:
             DiagnosisFinding(Check(each["check"]), State(each["state"]), each["detail"])
             for each in kept["findings"]
         ),
-        records=tuple(DnsRecord(**each) for each in kept["records"]),
+        records=tuple(
+            DnsRecord(each["name"], each["type"], each["value"], each["replaces"])
+            for each in kept["records"]
+        ),
         lookups_before=kept["lookups_before"],
         lookups_after=kept["lookups_after"],
         hoster=kept["hoster"],

@@ -97,15 +97,31 @@ class EventShape:
     level: int = logging.INFO
     required: frozenset[str] = frozenset()
     optional: frozenset[str] = frozenset()
+    warns_when: tuple[str, str] | None = None
+    """A key and the value with which the line is a warning."""
 
     @property
     def allowed(self) -> frozenset[str]:
         """Return every key that a line of this event may have."""
         return self.required | self.optional | _IDS
 
+    def find_level(self, line: Mapping[str, Any]) -> int:
+        """Return how important this line is."""
+        if self.warns_when is not None:
+            key, value = self.warns_when
+            if line.get(key) == value:
+                return logging.WARNING
+        return self.level
 
-def _shape(required: str = "", optional: str = "", level: int = logging.INFO) -> EventShape:
-    return EventShape(level, frozenset(required.split()), frozenset(optional.split()))
+
+def _shape(
+    required: str = "",
+    optional: str = "",
+    level: int = logging.INFO,
+    *,
+    warns_when: tuple[str, str] | None = None,
+) -> EventShape:
+    return EventShape(level, frozenset(required.split()), frozenset(optional.split()), warns_when)
 
 
 _DEBUG, _WARNING, _ERROR = logging.DEBUG, logging.WARNING, logging.ERROR
@@ -145,7 +161,10 @@ EVENTS: Mapping[Event, EventShape] = {
     Event.NOTICE_OUTCOME_UNKNOWN: _shape("notice author slots", "detail", level=_WARNING),
     Event.NOTICE_BOUNCED: _shape("notice author", "recipient category reason", level=_WARNING),
     Event.ADDRESS_SUGGESTED: _shape("case suggestion", "subject why"),
-    Event.SENDER_DIAGNOSED: _shape("subject fix", "identity mail_from_domain detail"),
+    # Nobody but the operators can mend what is ours.
+    Event.SENDER_DIAGNOSED: _shape(
+        "subject fix", "identity mail_from_domain detail", warns_when=("fix", "ours")
+    ),
     Event.AUTHOR_ACTED: _shape("author action", "subject new_recipient detail"),
     Event.AUTHOR_SILENCED: _shape("author why", level=_WARNING),
     Event.AUTHOR_RESET: _shape("author", "why"),
@@ -172,7 +191,7 @@ def emit(event: Event, **fields: object) -> None:
     line = {
         key: value for key, value in fields.items() if value is not None or key in shape.required
     }
-    structlog.get_logger().log(shape.level, event.value, **line)
+    structlog.get_logger().log(shape.find_level(line), event.value, **line)
 
 
 def check_shape(
@@ -241,7 +260,7 @@ class _LevelFilter:
     def __call__(
         self, _logger: object, _method: str, line: MutableMapping[str, Any]
     ) -> MutableMapping[str, Any]:
-        if EVENTS[Event(line["event"])].level < self._level:
+        if EVENTS[Event(line["event"])].find_level(line) < self._level:
             raise structlog.DropEvent
         return line
 

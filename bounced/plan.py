@@ -173,4 +173,5 @@ def _make_pages(settings: Settings, composer: Composer) -> PageSettings:
         from_address=settings.advice.from_address,
         quote_subject=notices.quote_subject,
         webhook=bool(settings.webhook.url),
+        check_interval=settings.advice.check_interval if settings.dns.enabled else None,
     )

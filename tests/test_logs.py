@@ -73,6 +73,17 @@ def test_every_event_is_one_line_with_its_level_and_its_keys(event: Event) -> No
     assert read(stream) == [{"event": event.value, "level": level} | fields]
 
 
+@pytest.mark.parametrize(("fix", "level"), [("ours", "warning"), ("publish-spf", "info")])
+def test_what_only_operators_can_mend_is_a_warning(fix: str, level: str) -> None:
+    """Also for who sees warnings only."""
+    fields = {"subject": "bau.example", "fix": fix}
+    expected = {"event": "sender_diagnosed", "level": level} | fields
+    for least in ("info", "warning"):
+        stream = record(LogSettings(level=least))
+        emit(Event.SENDER_DIAGNOSED, **fields)
+        assert read(stream) == ([expected] if level == "warning" or least == "info" else [])
+
+
 def test_what_is_none_is_left_out_unless_it_is_required() -> None:
     stream = record()
     emit(Event.REPORT_RECEIVED, report="1", client=None, trust="relay", size=None)

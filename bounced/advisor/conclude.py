@@ -31,6 +31,7 @@ from bounced.config import AdviceSettings
 from bounced.diagnosis import Check, Diagnosis, DiagnosisFinding, DnsRecord, Fix, State
 
 _MENDS_SPF = frozenset({Fix.PUBLISH_SPF, Fix.MERGE_SPF})
+_IN_ORDER = frozenset({State.PASS, State.WARNING})
 _ASKS_FOR_POLICY = frozenset({Refusal.DMARC, Refusal.UNAUTHENTICATED})
 _BESIDE_POLICY = _MENDS_SPF | {Fix.PUBLISH_DKIM, Fix.RETURN_PATH_CNAME}
 """Records that go into the author's zone: one more is no trouble while he is at it."""
@@ -67,17 +68,34 @@ def conclude(
         for situation in _list_situations(looks, senders, offers)
         for offer in _list_offers(offers, looks)
     )
-    fix = _adapt(fix, looks)
-    lookups_before = looks.spf.lookups_before
+    fix = _adapt(fix, looks, offers)
     return replace(
         made,
         fix=fix,
         findings=tuple(sorted(_list_findings(looks, senders), key=_find_rank)),
         records=tuple(_list_records(fix, looks)),
-        lookups_before=lookups_before,
-        lookups_after=looks.spf.lookups_after if fix in _MENDS_SPF else lookups_before,
+        lookups_before=looks.spf.lookups_before,
+        lookups_after=_count_after(fix, looks),
         hoster=looks.hoster,
     )
+
+
+def _count_after(fix: Fix, looks: Looks) -> int | None:
+    """Return how many look-ups the record will need, or would where it has no room for ours."""
+    after = looks.spf.lookups_after
+    is_full = is_beyond_mending(looks) and after is not None
+    return after if fix in _MENDS_SPF or is_full else looks.spf.lookups_before
+
+
+def is_beyond_mending(looks: Looks) -> bool:
+    """Tell whether his SPF fails, no record can be proposed, and keys of ours do not help.
+
+    A mail that is refused for SPF is refused with a signature too.
+    """
+    is_wrong = looks.spf.state not in _IN_ORDER and looks.spf.record is None
+    is_his = is_aligned(looks.spf_domain, looks.domain, strict=False)
+    has_keys = looks.refusal is not Refusal.SPF and bool(looks.dkim.records)
+    return is_wrong and is_his and not has_keys
 
 
 def _list_situations(
@@ -171,10 +189,16 @@ def _list_offers(offers: AdviceSettings, looks: Looks) -> Iterator[Offer]:
         )
 
 
-def _adapt(fix: Fix, looks: Looks) -> Fix:
+def _adapt(fix: Fix, looks: Looks, offers: AdviceSettings) -> Fix:
     """Return the fix for which there is something to do, where the first has no record."""
     keys = looks.dkim
-    if fix in _MENDS_SPF and looks.spf.record is None and looks.refusal is not Refusal.SPF:
+    if fix in _MENDS_SPF and looks.spf.record is None:
+        if is_beyond_mending(looks):
+            without = (
+                replace(offer, include=False, cnames=False)
+                for offer in _list_offers(offers, looks)
+            )
+            return agree(choose_way(fix, looks.refusal, offer) for offer in without)
         fix = Fix.PUBLISH_DKIM if keys.records else fix
     if fix is not Fix.PUBLISH_DKIM or keys.records:
         return fix

@@ -8,14 +8,14 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import TypeVar
 
-from bounced.advisor.conclude import Looks, conclude
+from bounced.advisor.conclude import Looks, conclude, is_beyond_mending
 from bounced.advisor.dkim import DkimLook, examine_dkim
 from bounced.advisor.dmarc import DmarcLook, examine_dmarc, is_aligned
 from bounced.advisor.dns import Resolver
 from bounced.advisor.fixes import Refusal, Sender
-from bounced.advisor.freemail import find_freemail
+from bounced.advisor.freemail import Keeper, find_keeper
 from bounced.advisor.hosters import find_hoster
-from bounced.advisor.identity import read_blame
+from bounced.advisor.identity import Parties, read_blame
 from bounced.advisor.returnpath import ReturnPathLook, examine_return_path, leads_to
 from bounced.advisor.spf.examine import SpfLook, SpfOffer, examine_spf
 from bounced.config import AdviceSettings, Settings
@@ -55,6 +55,8 @@ class Question:
     """The decisive reply of the server that refused."""
     signatures: tuple[Signature, ...] = ()
     forwarded: bool = False
+    recipient_domain: str | None = None
+    """Of the address that refused; None: not known."""
 
     @property
     def refusal(self) -> Refusal:
@@ -79,7 +81,7 @@ async def diagnose(
     Total for any answer of DNS; ends within LOOK_S. Without a resolver DNS is not asked.
     """
     until = asyncio.get_running_loop().time() + LOOK_S
-    blame = read_blame(question.reason, question.reply, question.domain, question.mail_from_domain)
+    blame = read_blame(question.reason, question.reply, _list_parties(question, means))
     made = Diagnosis(
         domain=question.domain,
         mail_from_domain=question.mail_from_domain or blame.spf_domain,
@@ -90,10 +92,12 @@ async def diagnose(
     )
     senders: tuple[Sender, ...] = (Sender.OURS,)
     if question.domain not in means.own_domains:
-        freemail = await _within(until, find_freemail(resolver, question.domain), None)
-        if freemail:
+        keeper = await _within(until, find_keeper(resolver, question.domain), None)
+        if keeper is Keeper.PROVIDER:
             return _tell_freemail(made)
-        senders = (Sender.AUTHOR,) if freemail is False else (Sender.AUTHOR, Sender.FREEMAIL)
+        if keeper is Keeper.NOBODY:
+            return _tell_unknown(made)
+        senders = (Sender.AUTHOR,) if keeper else (Sender.AUTHOR, Sender.FREEMAIL)
     if resolver is None:
         is_ours = senders == (Sender.OURS,)
         return replace(
@@ -104,6 +108,21 @@ async def diagnose(
     spf_domain = blame.spf_domain or min(means.return_domains, default=question.domain)
     looks = await _look(question, spf_domain, means.offers, resolver, until)
     return conclude(made, looks, senders, means.offers)
+
+
+def _list_parties(question: Question, means: Means) -> Parties:
+    return Parties(
+        question.domain,
+        question.mail_from_domain,
+        question.recipient_domain,
+        means.own_domains | means.return_domains,
+    )
+
+
+def _tell_unknown(made: Diagnosis) -> Diagnosis:
+    """Say that there is no such domain: no record can be published, and no answer arrives."""
+    finding = DiagnosisFinding(Check.FROM, State.MISSING, f"{made.domain} does not exist")
+    return replace(made, fix=Fix.USE_OUR_ADDRESS, findings=(finding,))
 
 
 def _tell_freemail(made: Diagnosis) -> Diagnosis:
@@ -124,22 +143,23 @@ async def _look(
     """Ask for everything at once; what has no answer by then has failed."""
     domain = question.domain
     target = offers.return_path_target
-    spf_failed = SpfLook(State.NOT_CHECKED, f"{spf_domain}: {_FAILED}", (), None, None, None)
-    offer = SpfOffer(offers.spf_include, offers.sending_addresses)
     return_path = f"{offers.return_path_label}.{domain}"
+    spf_failed = SpfLook(State.NOT_CHECKED, f"{spf_domain}: {_FAILED}", (), None, None, None)
+    path_failed = ReturnPathLook.fail(f"{return_path}: {_FAILED}")
+    offer = SpfOffer(offers.spf_include, offers.sending_addresses)
     spf, led_to_us, (dmarc, dkim), found_path, hoster = await asyncio.gather(
         _within(until, examine_spf(resolver, spf_domain, offer), spf_failed),
         _within(until, leads_to(resolver, spf_domain, target), None),
         _look_at_policy_and_keys(question, offers, resolver, until),
         _within(
             until,
-            # With keys of ours to lead to nobody needs a return path.
+            # With keys of ours to lead to nobody needs a return path, but for what follows.
             examine_return_path(resolver, return_path, "" if offers.dkim_cnames else target),
-            ReturnPathLook.fail(f"{return_path}: {_FAILED}"),
+            path_failed,
         ),
         _within(until, find_hoster(resolver, domain), None),
     )
-    return Looks(
+    looks = Looks(
         domain=domain,
         refusal=question.refusal,
         forwarded=question.forwarded,
@@ -151,6 +171,11 @@ async def _look(
         return_path=found_path,
         hoster=hoster,
     )
+    if offers.spf_include and offers.dkim_cnames and is_beyond_mending(looks):
+        found_path = await _within(
+            until, examine_return_path(resolver, return_path, target), path_failed
+        )
+    return replace(looks, return_path=found_path)
 
 
 async def _look_at_policy_and_keys(

@@ -16,6 +16,7 @@ from bounced.advisor.dkim_key import UsableKey, read_key
 from bounced.advisor.dns import Answer, Outcome, Resolver
 from bounced.advisor.fixes import Dkim
 from bounced.advisor.taglist import list_texts, show
+from bounced.advisor.wildcard import is_of_wildcard
 from bounced.diagnosis import Check, DiagnosisFinding, DnsRecord, State
 from bounced.model import Signature, domain_key
 from bounced.values import DkimCname
@@ -71,7 +72,8 @@ async def examine_dkim(
     """Look at the keys that the mail was signed with, and at our selectors' below `domain`; total.
 
     Where our CNAME stands and the key behind it does not, nothing is asked of the author: the
-    signing is OURS_BROKEN if the mail bears that key's signature, and there is no record.
+    signing is OURS_BROKEN if the mail bears that key's signature, and there is no record. Nor is
+    he asked to lead to a key that we do not have.
     """
     his, others = _sort(signatures, is_aligned)
     selectors = await asyncio.gather(*(_examine_cname(resolver, domain, each) for each in cnames))
@@ -149,7 +151,13 @@ async def _examine_cname(resolver: Resolver, domain: str, cname: DkimCname) -> _
         return _Selector(_Key(name, State.NOT_CHECKED, detail))
     if found.public and found.public == meant.public:
         return _Selector(_tell_copied(found, target, leads_to))
-    return _tell_unlinked(name, target, _list_there(leads_to, answer))
+    # A key of his own ({domain}) may be made when he asks for it; one for all must be there.
+    if meant.state in _BAD and "{domain}" not in cname.target:
+        return _Selector(_tell_useless(name, meant))
+    yields = await is_of_wildcard(
+        resolver, name, {RdataType.CNAME: alias} if leads_to else {RdataType.TXT: answer}
+    )
+    return _tell_unlinked(name, target, _list_there(leads_to, answer), yields=yields)
 
 
 def _tell_linked(found: _Key, target: str) -> _Key:
@@ -159,16 +167,27 @@ def _tell_linked(found: _Key, target: str) -> _Key:
     return _Key(found.name, found.state, detail)
 
 
+def _tell_useless(name: str, meant: _Key) -> _Key:
+    detail = f"our own key is of no use: {meant.name}: {meant.detail}; only we can mend it"
+    return _Key(name, State.MISSING, detail)
+
+
 def _tell_copied(found: _Key, target: str, leads_to: str | None) -> _Key:
     form = f"CNAME to {leads_to}, which holds" if leads_to else "TXT with"
     detail = f"{form} the key of {target}: right as long as we keep that key"
     return _Key(found.name, State.WARNING, detail)
 
 
-def _tell_unlinked(name: str, target: str, there: Sequence[str]) -> _Selector:
-    record = DnsRecord(name, "CNAME", target, "\n".join(there) or None)
-    if not there:
+def _tell_unlinked(
+    name: str, target: str, there: Sequence[str], *, yields: bool | None
+) -> _Selector:
+    """Propose the CNAME; `yields`: what is there is a wildcard's, None: that cannot be said."""
+    if yields is None:
+        return _Selector(_Key(name, State.NOT_CHECKED, "DNS could not be asked"))
+    if yields or not there:
+        record = DnsRecord(name, "CNAME", target)
         return _Selector(_Key(name, State.MISSING, f"no CNAME to {target}"), record=record)
+    record = DnsRecord(name, "CNAME", target, "\n".join(there))
     detail = f"no CNAME to {target}, but {there[0]}"
     return _Selector(_Key(name, State.BROKEN, detail), record=record)
 

@@ -17,9 +17,11 @@ from dns.rdatatype import RdataType
 from dns.rdtypes.ANY.CNAME import CNAME
 from publicsuffixlist import PublicSuffixList
 
+from bounced.advisor.dmarc_record import POLICIES, keep_policy
 from bounced.advisor.dns import Answer, Outcome, Resolver
 from bounced.advisor.fixes import Dmarc
 from bounced.advisor.taglist import list_texts, show, split_tags
+from bounced.advisor.wildcard import is_of_wildcard
 from bounced.diagnosis import Check, DiagnosisFinding, DnsRecord, State
 from bounced.model import domain_key
 
@@ -30,7 +32,6 @@ _VERSION = re.compile(r"[vV][ \t]*=[ \t]*DMARC1[ \t]*(;|$)")
 _MEANT = re.compile(r"\W*v\W*dmarc", re.IGNORECASE)
 """Was to be a DMARC record, and may not be one: `v=dmarc1`, quotes inside the text."""
 _URI = re.compile(r"[a-z][a-z0-9+.-]*:[^\s,!]+", re.IGNORECASE)
-_POLICIES = frozenset({"none", "quarantine", "reject"})
 _TESTED = {"reject": "quarantine", "quarantine": "none"}
 """What `t=y` makes of a policy (RFC 9989 §4.7)."""
 
@@ -109,9 +110,22 @@ def find_organizational_domain(domain: str) -> str:
     return _read_suffixes().privatesuffix(key) or key
 
 
+def is_public_suffix(domain: str) -> bool:
+    """Tell whether a domain is one below which others register, such as co.uk, or has one label.
+
+    Registries' only: of the list's private part many a domain has addresses of its own.
+    """
+    return _read_registries().privatesuffix(domain_key(domain)) is None
+
+
 @cache  # takes 40 ms and never changes
 def _read_suffixes() -> PublicSuffixList:
     return PublicSuffixList()
+
+
+@cache
+def _read_registries() -> PublicSuffixList:
+    return PublicSuffixList(only_icann=True)
 
 
 async def _walk(resolver: Resolver, domain: str) -> list[_Place] | str:
@@ -193,7 +207,7 @@ async def _list_speaking(resolver: Resolver, domain: str, place: _Place) -> tupl
 def _read_policy(tags: Mapping[str, str], speaking: Sequence[str]) -> str | None:
     """Return what is asked of receivers; None: the record is as good as none."""
     asked = {name: tags[name].lower() for name in ("p", "sp", "np") if name in tags}
-    if "p" not in asked or not _POLICIES.issuperset(asked.values()):
+    if "p" not in asked or not set(POLICIES).issuperset(asked.values()):
         # RFC 9989 §4.10.1: whoever wants reports of such a record gets them.
         return "none" if _URI.match(tags.get("rua", "")) else None
     policy = next(asked[name] for name in speaking if name in asked)
@@ -216,21 +230,29 @@ async def _tell_absent(
     resolver: Resolver, places: Sequence[_Place], domain: str, reports_to: str
 ) -> DmarcLook:
     """Propose a record at `domain`, in the place of what stands there in vain."""
+    name = _name(domain)
     # Beside a CNAME no record can stand (RFC 1034 §3.6.2).
-    alias = _list_targets(await resolver.lookup(_name(domain), RdataType.CNAME))
-    useless = next((place.meant for place in places if place.domain == domain), ())
+    alias = await resolver.lookup(name, RdataType.CNAME)
+    meant = next((place.meant for place in places if place.domain == domain), ())
+    standing = {RdataType.CNAME: alias}
+    if meant and not alias.records:
+        standing = {RdataType.TXT: await resolver.lookup(name, RdataType.TXT)}
+    yields = await is_of_wildcard(resolver, name, standing)
+    if yields is None:
+        return _tell_failed(name)
+    useless = () if yields else _list_targets(alias) or meant
     wrong = [place for place in places if place.meant]
-    reports = f"; rua=mailto:{quote(reports_to, safe='@+')}" if reports_to else ""
+    reports = f"mailto:{quote(reports_to, safe='@+')}" if reports_to else ""
     return DmarcLook(
         Dmarc.ABSENT,
         strict_dkim=False,
         strict_spf=False,
         finding=_describe(wrong[0]) if wrong else _describe_missing(places),
         record=DnsRecord(
-            _name(domain),
+            name,
             "TXT",
-            f"v=DMARC1; p=none{reports}",
-            "\n".join(map(show, alias or useless)) or None,
+            keep_policy(meant, reports),
+            "\n".join(map(show, useless)) or None,
         ),
     )
 

@@ -34,6 +34,8 @@ from bounced.values import parse_address
 
 AT_ONCE = 50
 """Questions under way at the same time."""
+THINKERS = 2
+"""Threads at the same time that conclude something from answers; each takes time from the loop."""
 MOST_KEPT = 10_000
 """Answers."""
 LONGEST_KEPT_S = 3600
@@ -93,6 +95,7 @@ class Resolver:
         self._clock = clock
         self._stub = _make_stub(settings)
         self._turns = asyncio.Semaphore(AT_ONCE)
+        self.thinkers = asyncio.Semaphore(THINKERS)
         self._kept: OrderedDict[tuple[dns.name.Name, RdataType], tuple[Answer, datetime]] = (
             OrderedDict()
         )

@@ -7,9 +7,11 @@ gateway that means the address that people read. Only the receiver's own words c
 from __future__ import annotations
 
 import re
+from collections.abc import Collection
 from dataclasses import dataclass
 from urllib.parse import unquote
 
+from bounced.advisor.dmarc import is_aligned
 from bounced.diagnosis import Identity
 from bounced.model import Reason, domain_key
 
@@ -50,15 +52,24 @@ class Blame:
     """The domain that SPF is checked on, comparison form; None: nobody knows it."""
 
 
-def read_blame(
-    reason: Reason | None, reply: str | None, domain: str, mail_from_domain: str | None
-) -> Blame:
-    """Read from the decisive reply which identity failed; total.
+@dataclass(frozen=True, slots=True)
+class Parties:
+    """Who has to do with a mail, by domain, in comparison form."""
 
-    `domain` is that of From; both domains in their comparison form.
-    """
+    domain: str
+    """That of From."""
+    mail_from_domain: str | None = None
+    """None: not known."""
+    recipient_domain: str | None = None
+    ours: Collection[str] = ()
+    """What we send from, and what bounces come back to."""
+
+
+def read_blame(reason: Reason | None, reply: str | None, parties: Parties) -> Blame:
+    """Read from the decisive reply which identity failed; total."""
+    domain, mail_from_domain = parties.domain, parties.mail_from_domain
     said = unquote((reply or "")[:MOST_CHARS]).lower()
-    spf_domain = _find_spf_domain(said, domain, mail_from_domain)
+    spf_domain = _find_spf_domain(said, parties)
     match reason:
         case None:
             return Blame(None, mail_from_domain)
@@ -67,22 +78,31 @@ def read_blame(
         case Reason.DMARC:
             return Blame(Identity.DMARC, spf_domain)
         case Reason.SPF:
-            if _is_from_meant(said, domain, mail_from_domain):
+            if _is_from_meant(said, parties):
                 return Blame(Identity.FROM, domain)
             return Blame(Identity.MAIL_FROM, spf_domain)
         case _:
             return Blame(Identity.FROM, spf_domain)
 
 
-def _find_spf_domain(said: str, domain: str, mail_from_domain: str | None) -> str | None:
+def _find_spf_domain(said: str, parties: Parties) -> str | None:
+    """Return the domain that the receiver names, if it is the author's or ours.
+
+    Any other is a forwarder's, who put his own there (RFC 7208 App. D): nobody here can mend it.
+    """
     why = _WHY.search(said)
     if why and why["scope"] == "helo":  # RFC 7208 §2.3: the name of the server
-        return domain_key(why[2])
+        greeting = domain_key(why[2])
+        return greeting if _is_known(greeting, parties) else parties.mail_from_domain
     named = _find_named_mail_from(said)
-    if mail_from_domain is None or named == domain:
-        return named or mail_from_domain
-    # Any other is a forwarder's, who put his own there (RFC 7208 App. D): nobody here can mend it.
-    return mail_from_domain
+    is_unknown = parties.mail_from_domain is None
+    if named == parties.domain or (is_unknown and named and _is_known(named, parties)):
+        return named
+    return parties.mail_from_domain
+
+
+def _is_known(named: str, parties: Parties) -> bool:
+    return any(is_aligned(named, each, strict=False) for each in (parties.domain, *parties.ours))
 
 
 def _find_named_mail_from(said: str) -> str | None:
@@ -94,8 +114,9 @@ def _find_named_mail_from(said: str) -> str | None:
     return domain_key(next(filter(None, named.groups()))) if named else None
 
 
-def _is_from_meant(said: str, domain: str, mail_from_domain: str | None) -> bool:
+def _is_from_meant(said: str, parties: Parties) -> bool:
     """Tell whether the SPF that failed is that of the address which people read."""
+    domain, mail_from_domain = parties.domain, parties.mail_from_domain
     why = _WHY.search(said)
     if why:
         return why["scope"] == "pra"
@@ -105,7 +126,11 @@ def _is_from_meant(said: str, domain: str, mail_from_domain: str | None) -> bool
         return True
     if _LOOKS_AT_GREETING.search(said):
         return False
-    return domain in _find_names(_ADDRESS.sub(_keep_if_sender, _LINK.sub(" ", said)))
+    without_links = _LINK.sub(" ", said)
+    if parties.recipient_domain == domain:  # a bare name may be the receiver's own
+        senders = (found[0] for found in _ADDRESS.finditer(without_links) if found[1])
+        return domain in _find_names(" ".join(senders))
+    return domain in _find_names(_ADDRESS.sub(_keep_if_sender, without_links))
 
 
 def _find_names(said: str) -> set[str]:

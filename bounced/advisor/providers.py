@@ -26,6 +26,8 @@ class Providers:
     """Ending that does not exist to the one that is meant."""
     exchanges: frozenset[str] = frozenset()
     """Hosts that take mail of services alone; `*.` stands for any host below a domain."""
+    tenancies: frozenset[str] = frozenset()
+    """Domains of providers, below which a customer has a name and does not run its zone."""
 
     def is_right(self, domain: str) -> bool:
         """Tell whether the domain (comparison form) is right as it stands."""
@@ -52,5 +54,6 @@ def read_providers() -> Providers:
         taken=frozenset(table["taken"].split()),
         endings=frozenset(table["endings"].split()),
         exchanges=frozenset(table["exchanges"].split()),
+        tenancies=frozenset(table["tenancies"].split()),
         slips={slip: right for right, all_ in table["slips"].items() for slip in all_.split()},
     )

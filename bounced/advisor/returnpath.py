@@ -5,14 +5,15 @@ RFC 1034 §3.6.2: where a CNAME stands, nothing else may.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import assert_never
 
 from dns.rdatatype import RdataType
 from dns.rdtypes.ANY.CNAME import CNAME
 
 from bounced.advisor.dns import Answer, Outcome, Resolver
 from bounced.advisor.fixes import ReturnPath
+from bounced.advisor.wildcard import is_of_wildcard
 from bounced.diagnosis import Check, DiagnosisFinding, DnsRecord, State
 from bounced.model import domain_key
 
@@ -46,13 +47,15 @@ async def examine_return_path(resolver: Resolver, name: str, target: str) -> Ret
     """
     if not target:
         return ReturnPathLook(ReturnPath.NONE, None, None)
-    standing = await _find_standing(resolver, name)
-    if standing is None:
-        return ReturnPathLook.fail(f"{name}: DNS could not be asked")
+    answers = await _ask_standing(resolver, name)
+    standing = [] if answers is None else _list_standing(answers)
     if standing == [f"CNAME {domain_key(target)}"]:
         finding = DiagnosisFinding(Check.RETURN_PATH, State.PASS, f"{name}: {standing[0]}")
         return ReturnPathLook(ReturnPath.PUBLISHED, finding, None)
-    return _offer(name, target, standing)
+    yields = None if answers is None else await is_of_wildcard(resolver, name, answers)
+    if yields is None:
+        return ReturnPathLook.fail(f"{name}: DNS could not be asked")
+    return _offer(name, target, [] if yields else standing)
 
 
 async def leads_to(resolver: Resolver, name: str, target: str) -> bool | None:
@@ -65,26 +68,25 @@ async def leads_to(resolver: Resolver, name: str, target: str) -> bool | None:
     return answer.outcome is Outcome.FOUND and _read_target(answer) == domain_key(target)
 
 
-async def _find_standing(resolver: Resolver, name: str) -> list[str] | None:
-    """Return what stands at a name, one record an item; None: DNS could not be asked."""
-    alias = await resolver.lookup(name, RdataType.CNAME)
-    match alias.outcome:
-        case Outcome.FAILED:
-            return None
-        case Outcome.NXDOMAIN:
-            return []
-        case Outcome.FOUND:
-            return [f"CNAME {_read_target(alias)}"]
-        case Outcome.NO_DATA:
-            answers = [await resolver.lookup(name, rdtype) for rdtype in _IN_THE_WAY]
-            if Outcome.FAILED in {answer.outcome for answer in answers}:
-                return None
-            return [
-                f"{rdtype.name} {each}"[:_MOST_CHARS]
-                for rdtype, answer in zip(_IN_THE_WAY, answers, strict=True)
-                for each in answer.records
-            ]
-    assert_never(alias.outcome)
+async def _ask_standing(resolver: Resolver, name: str) -> Mapping[RdataType, Answer] | None:
+    """Return what is answered at a name, by type; None: DNS could not be asked."""
+    answers = {RdataType.CNAME: await resolver.lookup(name, RdataType.CNAME)}
+    if answers[RdataType.CNAME].outcome is Outcome.NO_DATA:
+        answers = {rdtype: await resolver.lookup(name, rdtype) for rdtype in _IN_THE_WAY}
+    failed = any(answer.outcome is Outcome.FAILED for answer in answers.values())
+    return None if failed else answers
+
+
+def _list_standing(answers: Mapping[RdataType, Answer]) -> list[str]:
+    """Return the records, one an item."""
+    alias = answers.get(RdataType.CNAME)
+    if alias is not None:
+        return [f"CNAME {_read_target(alias)}"] if alias.records else []
+    return [
+        f"{rdtype.name} {each}"[:_MOST_CHARS]
+        for rdtype, answer in answers.items()
+        for each in answer.records
+    ]
 
 
 def _read_target(answer: Answer) -> str:

@@ -12,38 +12,32 @@ from datetime import datetime, timedelta
 
 from sqlalchemy import Connection
 
-from bounced.advisor.diagnose import Means, Question, diagnose
+from bounced.advisor.batch import MOST_CASES, Look, look_into
+from bounced.advisor.diagnose import Means
 from bounced.advisor.dns import Resolver
 from bounced.config import DnsSettings
-from bounced.diagnosis import Check, Diagnosis, Fix, State
+from bounced.diagnosis import SHOWN_BY, Diagnosis, Fix, is_in_order, is_watched
 from bounced.ledger import diagnoses, rounds
 from bounced.ledger.diagnoses import RefusedDomain
 from bounced.ledger.engine import Ledger
 from bounced.ledger.policy import PolicySettings
+from bounced.ledger.records import DNS_PASSED
 from bounced.ledger.strikes import NewId, lock_authors
 from bounced.ledger.writer import Writer
 from bounced.logs import Event, emit
 
-AT_ONCE = 20
-"""Cases of one look; each asks DNS some ten to thirty questions."""
 TRY_AGAIN = timedelta(minutes=4)
-"""After DNS failed: some three times before a digest with the usual window is due."""
+"""After DNS failed: some three times before a digest with the usual window is due. Each further
+pause is twice as long."""
 MOST_POSTPONED = 1_000
-"""Cases that wait for DNS; when there are more it is as good as dead, and new ones wait too."""
+"""Cases whose pause is remembered; the others that failed are asked in turn, after TRY_AGAIN."""
 MOST_STEPS = 50
 """Looks of one beat of the daily check."""
+RECEIVERS_CATCH_UP = timedelta(hours=48)
+"""After DNS was mended receivers may refuse for so long: they keep "no record" up to a day
+(RFC 2308 §5), and a mail may have waited in a queue."""
 
-_PASSING = frozenset({State.PASS, State.WARNING})
 _ALL_IS_THERE = frozenset({Fix.NONE, Fix.ASK_RECEIVER})
-_SHOWN_BY = {
-    Fix.PUBLISH_SPF: Check.SPF,
-    Fix.MERGE_SPF: Check.SPF,
-    Fix.PUBLISH_DKIM: Check.DKIM,
-    Fix.RETURN_PATH_CNAME: Check.RETURN_PATH,
-    Fix.PUBLISH_DMARC: Check.DMARC,
-    Fix.OURS: Check.SPF,
-}
-"""Where DNS shows that a fix was applied; the others leave no trace there."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,8 +65,8 @@ class SenderAdviser:
         self._writer = writer
         self._clock = clock
         self._new_id = new_id
-        self._postponed: dict[str, datetime] = {}
-        """Cases about which DNS could not be asked, and when to ask again."""
+        self._pauses: dict[str, _Pause] = {}
+        """Of cases about which DNS could not be asked; the one put off last at the end."""
         self.take(settings)
 
     def take(self, settings: SenderSettings) -> None:
@@ -84,43 +78,43 @@ class SenderAdviser:
 
     async def advise(self, now: datetime) -> None:
         """Look into the domains that authors will hear of and nobody has looked into."""
-        if not self._make_room(now):
-            return
-        without = frozenset(self._postponed)
+        without = frozenset(case for case, pause in self._pauses.items() if pause.until > now)
         waiting = await asyncio.to_thread(
             self._ledger.read,
-            lambda c: diagnoses.find_undiagnosed(c, AT_ONCE, without=without),
+            lambda c: diagnoses.find_undiagnosed(
+                c, MOST_CASES, asked_before=now - TRY_AGAIN, without=without
+            ),
         )
         if waiting:
-            is_asked = self._resolver is not None
-            found = await self._diagnose(waiting, now)
+            settings, resolver = self._settings, self._resolver
+            found = await look_into(waiting, settings.means, resolver, now)
+            self._put_off(found, now)
+            is_asked = resolver is not None
             stored = await self._writer.run(lambda c: _store(c, found, now, is_asked=is_asked))
             _tell(stored)
 
     async def check(self, now: datetime) -> None:
         """Look again at the domains that are still refused; close what DNS shows to be mended."""
         for _ in range(MOST_STEPS):
-            if self._resolver is None or not self._make_room(now):
-                break
-            if await self._check_some(now) < AT_ONCE:
+            if self._resolver is None or not await self._check_some(now):
                 break
 
-    async def _check_some(self, now: datetime) -> int:
-        without, policy = frozenset(self._postponed), self._settings.policy
+    async def _check_some(self, now: datetime) -> bool:
+        """Look again at some; tell whether there were any."""
+        settings, resolver = self._settings, self._resolver
         refused = await asyncio.to_thread(
             self._ledger.read,
             lambda c: diagnoses.find_to_check(
                 c,
-                AT_ONCE,
-                checked_before=now - self._settings.means.offers.check_interval,
-                refused_since=now - policy.quiet_reset,
-                without=without,
+                MOST_CASES,
+                checked_before=now - settings.means.offers.check_interval,
+                refused_since=now - settings.policy.quiet_reset,
             ),
         )
         if refused:
-            found = await self._diagnose(refused, now)
+            found = await look_into(refused, settings.means, resolver, now)
             closed, changed = await self._writer.run(
-                lambda c: _store_checks(c, found, now, policy, self._new_id)
+                lambda c: _store_checks(c, found, now, settings.policy, self._new_id)
             )
             _tell(changed)
             for case in closed:
@@ -129,44 +123,26 @@ class SenderAdviser:
                     case=case.case,
                     author=case.author,
                     subject=case.domain,
-                    why=rounds.DNS_PASSED,
+                    why=DNS_PASSED,
                 )
-        return len(refused)
+        return bool(refused)
 
-    def _make_room(self, now: datetime) -> bool:
-        """Forget whom to ask about again by now; tell whether there are not too many others."""
-        self._postponed = {case: at for case, at in self._postponed.items() if at > now}
-        return len(self._postponed) < MOST_POSTPONED
-
-    async def _diagnose(self, refused: list[RefusedDomain], now: datetime) -> list[_Look]:
-        """Ask DNS about all at once; what it could not be asked is put off."""
-        means, resolver = self._settings.means, self._resolver
-        said = await asyncio.gather(
-            *(diagnose(_make_question(case), means, resolver, now) for case in refused)
-        )
-        looks = [_Look(case, diagnosis) for case, diagnosis in zip(refused, said, strict=True)]
-        self._postponed |= {look.case.case: now + TRY_AGAIN for look in looks if look.failed}
-        return looks
+    def _put_off(self, found: Iterable[Look], now: datetime) -> None:
+        """Let what failed wait, twice as long as before; forget what has an answer."""
+        longest = self._settings.means.offers.check_interval
+        for look in found:
+            before = self._pauses.pop(look.case.case, None)
+            if look.failed:
+                length = min(before.length * 2 if before else TRY_AGAIN, longest)
+                self._pauses[look.case.case] = _Pause(length, now + length)
+        for case in tuple(self._pauses)[:-MOST_POSTPONED]:
+            del self._pauses[case]
 
 
 @dataclass(frozen=True, slots=True)
-class _Look:
-    case: RefusedDomain
-    diagnosis: Diagnosis
-
-    @property
-    def failed(self) -> bool:
-        return self.diagnosis.fix is Fix.NOT_CHECKED
-
-    @property
-    def is_news(self) -> bool:
-        """Tell whether it says something else than the look before, or is of another strike."""
-        known = self.case.diagnosis
-        return (
-            known is None
-            or known.fix is not self.diagnosis.fix
-            or known.checked_at < self.case.last_strike_at
-        )
+class _Pause:
+    length: timedelta
+    until: datetime
 
 
 def is_mended(known: Diagnosis, now: Diagnosis) -> bool:
@@ -176,33 +152,35 @@ def is_mended(known: Diagnosis, now: Diagnosis) -> bool:
     the same refusal may mean another fix: where SPF was published for DMARC's sake, a signature
     would be better still. That is no reason to keep the case open.
     """
-    check = _SHOWN_BY.get(known.fix)
-    if check is None or now.fix is Fix.NOT_CHECKED:
+    if not is_watched(known) or now.fix is Fix.NOT_CHECKED:
         return False
-    if now.fix in _ALL_IS_THERE:
+    check = SHOWN_BY[known.fix]
+    return now.fix in _ALL_IS_THERE or (not is_in_order(known, check) and is_in_order(now, check))
+
+
+def _is_over(look: Look, now: datetime) -> bool:
+    """Tell whether a check closes the case.
+
+    An author who mends his zone and is refused once more, by a receiver that still keeps "no
+    record", is told to ask the receiver, which no DNS shows to be done. So where what he was
+    told before is there, and nobody has refused him for RECEIVERS_CATCH_UP, that was the mend. A
+    receiver that goes on refusing opens the case again, and what it refuses then is told.
+    """
+    case, known = look.case, look.case.diagnosis
+    if known is None:
+        return False
+    if is_mended(known, look.diagnosis):
         return True
-    return not _is_in_order(known, check) and _is_in_order(now, check)
-
-
-def _is_in_order(diagnosis: Diagnosis, check: Check) -> bool:
-    states = {finding.state for finding in diagnosis.findings if finding.check is check}
-    return bool(states) and states <= _PASSING
-
-
-def _make_question(case: RefusedDomain) -> Question:
-    return Question(
-        domain=case.domain,
-        mail_from_domain=case.mail_from_domain,
-        reason=case.reason,
-        reply=case.reply,
-        signatures=case.signatures,
-        forwarded=case.forwarded,
+    return (
+        known.fix in _ALL_IS_THERE
+        and now - case.last_strike_at >= RECEIVERS_CATCH_UP
+        and any(is_mended(told, look.diagnosis) for told in case.told)
     )
 
 
 def _store(
-    connection: Connection, found: Sequence[_Look], now: datetime, *, is_asked: bool
-) -> list[_Look]:
+    connection: Connection, found: Sequence[Look], now: datetime, *, is_asked: bool
+) -> list[Look]:
     """Write down what was found; return what is news.
 
     Where DNS is never asked, nothing better is to be waited for.
@@ -224,17 +202,17 @@ def _store(
 
 def _store_checks(
     connection: Connection,
-    found: Sequence[_Look],
+    found: Sequence[Look],
     now: datetime,
     policy: PolicySettings,
     new_id: NewId,
-) -> tuple[list[RefusedDomain], list[_Look]]:
+) -> tuple[list[RefusedDomain], list[Look]]:
     """Close what is mended, write down the others; return what was closed, and what is news."""
     _lock(connection, found)
     closed, changed = [], []
     for look in found:
         case, diagnosis = look.case, look.diagnosis
-        if case.diagnosis is not None and is_mended(case.diagnosis, diagnosis):
+        if _is_over(look, now):
             row = rounds.mend(
                 connection,
                 case.case,
@@ -248,17 +226,19 @@ def _store_checks(
                 closed.append(case)
             else:  # a notice of it is on its way: it is mended by the next check, too
                 diagnoses.store_check(connection, case, None, now)
-        elif not look.failed and diagnoses.store_check(connection, case, diagnosis, now):
-            changed += [look] if look.is_news else []
+        elif look.failed:  # that was the look of this interval
+            diagnoses.store_check(connection, case, None, now)
+        elif diagnoses.store_check(connection, case, diagnosis, now) and look.is_news:
+            changed.append(look)
     return closed, changed
 
 
-def _lock(connection: Connection, found: Iterable[_Look]) -> None:
+def _lock(connection: Connection, found: Iterable[Look]) -> None:
     """Lock all authors before anything is written, so that nobody deadlocks."""
     lock_authors(connection, {look.case.author for look in found})
 
 
-def _tell(looks: Iterable[_Look]) -> None:
+def _tell(looks: Iterable[Look]) -> None:
     for look in looks:
         identity = look.diagnosis.identity
         emit(

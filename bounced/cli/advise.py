@@ -11,6 +11,7 @@ import typer
 from rich.text import Text
 
 from bounced.advisor.diagnose import Question, diagnose, make_means
+from bounced.advisor.dmarc import is_public_suffix
 from bounced.advisor.dns import Resolver
 from bounced.cli.options import ConfigOption, Exit, InputError, JsonOption, LaterError, load
 from bounced.cli.output import print_facts, print_json, print_lines, print_table, say, show
@@ -69,7 +70,7 @@ def advise(
     settings = load(config)
     words = _choose_words(settings, language)
     question = Question(
-        domain=_read_domain(who),
+        domain=_read_sender(who),
         mail_from_domain=_read_domain(mail_from or settings.return_path.domains[0]),
         reason=Reason(reason.value) if reason else None,
     )
@@ -87,6 +88,13 @@ def _choose_words(settings: Settings, language: str | None) -> Words:
     if chosen not in words:
         raise typer.BadParameter(f"--language {chosen}: there is {', '.join(words)}")
     return words[chosen]
+
+
+def _read_sender(text: str) -> str:
+    domain = _read_domain(text)
+    if is_public_suffix(domain):
+        raise InputError(f"{domain}: nobody can have addresses there, only in a domain below it")
+    return domain
 
 
 def _read_domain(text: str) -> str:
@@ -157,7 +165,7 @@ def _tell_lookups(diagnosis: Diagnosis) -> str | None:
     before, after = diagnosis.lookups_before, diagnosis.lookups_after
     if after is None or after == before:
         return None if before is None else f"{before} of 10"
-    return f"{after} of 10" if before is None else f"{before} of 10, {after} with the record"
+    return f"{after} of 10" if before is None else f"{before} of 10, {after} with ours"
 
 
 def _exit(settings: Settings, diagnosis: Diagnosis) -> None:

@@ -25,6 +25,7 @@ from sqlalchemy import (
 from bounced.ledger import policy
 from bounced.ledger.failures import find_latest
 from bounced.ledger.policy import PolicySettings, Strike
+from bounced.ledger.records import DNS_PASSED, CaseState
 from bounced.ledger.reports import Finding
 from bounced.ledger.schema import cases, strikes
 from bounced.ledger.tally import drop_empty, end_quiet, open_case, recount
@@ -38,6 +39,18 @@ _READ_NAMED = _READ_KNOWN.where(
     strikes.c.author == bindparam("author"),
     strikes.c.recipient_key == bindparam("recipient_key"),
     strikes.c.send_key == bindparam("send_key"),
+)
+_READ_MENDED_AT = (
+    select(cases.c.closed_at)
+    .where(cases.c.case == bindparam("of"))
+    .where(cases.c.state == CaseState.CLOSED.value)
+    .where(cases.c.closed_why == DNS_PASSED)
+)
+_ASK_AGAIN = (
+    update(cases)
+    .where(cases.c.case == bindparam("of"))
+    .where(cases.c.category == Category.AUTH_FAILURE.value)
+    .values(advised_at=None, checked_at=None)
 )
 _INSERT = insert(strikes).values(
     round=select(cases.c.round).where(cases.c.case == bindparam("of")).scalar_subquery()
@@ -93,9 +106,11 @@ class StrikeCounter:
         new_round = None
         if known is None:
             send = finding.send.send if finding.send else None
-            case, new_round = self._insert(strike, values | {"send": send})
+            quiet = self.replays or self._is_mended_since(strike, finding)
+            case, new_round = self._insert(strike, values | {"send": send, "quiet": quiet})
         elif _speaks_later(values, known):
-            case = self._change(strike, values, known)
+            quiet = known.quiet or self._is_mended_since(strike, finding)
+            case = self._change(strike, values, known, quiet=quiet)
         else:
             case = known.case
         total = recount(self.connection, case, self.settings)
@@ -135,12 +150,24 @@ class StrikeCounter:
     def _find_known(self, chosen: ColumnElement[bool]) -> Row[Any] | None:
         return self.connection.execute(_READ_KNOWN.where(chosen)).one_or_none()
 
+    def _is_mended_since(self, strike: Strike, finding: Finding) -> bool:
+        """Tell whether DNS has shown a refused domain to be in order after the mail was sent.
+
+        Such a bounce tells nothing new: a receiver tries for days, and remembers old records.
+        """
+        if strike.category is not Category.AUTH_FAILURE:
+            return False
+        sent_at = policy.find_sent(finding.report, finding.arrival.token_day)
+        case = policy.find_case_id(strike.author, strike.subject)
+        mended_at = self.connection.execute(_READ_MENDED_AT, {"of": case}).scalar()
+        return sent_at is not None and mended_at is not None and sent_at <= mended_at
+
     def _insert(self, strike: Strike, values: dict[str, Any]) -> tuple[str, int | None]:
         """Write a strike that was not there; return its case and the round that it opens."""
-        reopened_by = None if self.replays else self.now
+        reopened_by = None if values["quiet"] else self.now
         case = open_case(self.connection, strike, self.settings, reopened_by)
         new_round = None
-        if not self.replays:
+        if not values["quiet"]:
             new_round = end_quiet(self.connection, case, values["failed_at"], self.settings)
         self.connection.execute(
             _INSERT,
@@ -151,37 +178,45 @@ class StrikeCounter:
                 "case": case,
                 "of": case,
                 "counted_at": self.now,
-                "quiet": self.replays,
                 **values,
             },
         )
         return case, new_round
 
-    def _change(self, strike: Strike, values: dict[str, Any], known: Row[Any]) -> str:
+    def _change(
+        self, strike: Strike, values: dict[str, Any], known: Row[Any], *, quiet: bool
+    ) -> str:
         """Let another report of the send speak; return the case that the strike is now in.
 
         Another category may mean another case. A strike stays where it is, as it is, once its
         round has ended or its author was told of it; but a replay, which corrects, moves it then
-        too, and notes where it was told.
+        too, and notes where it was told. `quiet` is what it is in another case.
         """
         case, key = str(known.case), _key(strike)
         told = known.notice is not None
         if case == policy.find_case_id(strike.author, strike.subject):
             self.connection.execute(update(strikes).where(key).values(values))
+            if known.reason != strike.reason.value:
+                self._ask_again(case)
             return case
         if known.round != known.case_round or (told and not self.replays):
             self.connection.execute(update(strikes).where(key).values(withdrawn=False))
             return case
-        reopened_by = None if told or known.quiet else known.counted_at
+        reopened_by = None if told or quiet else known.counted_at
         case = open_case(self.connection, strike, self.settings, reopened_by)
-        place: dict[str, Any] = {"case": case, "round": _read_round(case)}
+        place: dict[str, Any] = {"case": case, "round": _read_round(case), "quiet": quiet}
         if told:
             told_case = known.told_case or known.case
             place["told_case"] = None if told_case == case else told_case
         self.connection.execute(update(strikes).where(key).values(values | place))
         recount(self.connection, known.case, self.settings)
         drop_empty(self.connection, known.case)
+        self._ask_again(case)
         return case
+
+    def _ask_again(self, case: str) -> None:
+        """Let DNS be asked anew about a refused domain: another reason is another question."""
+        self.connection.execute(_ASK_AGAIN, {"of": case})
 
     def _fall_back(self, known: Row[Any], latest: Row[Any]) -> None:
         """Let the latest of the reports that are left speak for a strike."""
@@ -194,7 +229,7 @@ class StrikeCounter:
             "failed_at": latest.received_at,
             "withdrawn": False,
         }
-        case = self._change(strike, values, known)
+        case = self._change(strike, values, known, quiet=known.quiet)
         recount(self.connection, case, self.settings)
 
     def _hand_on(self, known: Row[Any], instead: Strike) -> None:

@@ -9,8 +9,14 @@ from typing import Any
 from sqlalchemy import Connection, Row, Select, and_, exists, func, select
 
 from bounced.diagnosis import read_diagnosis
-from bounced.ledger.records import ClaimedNotice, Entry, EntryStrike, NoticeState
-from bounced.ledger.rounds import DNS_PASSED
+from bounced.ledger.records import (
+    DNS_PASSED,
+    ClaimedNotice,
+    Entry,
+    EntryStrike,
+    MendedDomain,
+    NoticeState,
+)
 from bounced.ledger.schema import cases, failures, notices, reports, sends, slots, strikes
 from bounced.model import Category, Reason, recipient_key, split_address
 
@@ -44,6 +50,7 @@ _TOLD: Select[Any] = (
     )
     .outerjoin(sends, sends.c.send == strikes.c.send)
 )
+_ARRIVED = (NoticeState.SENT.value, NoticeState.OUTCOME_UNKNOWN.value)
 _NEWEST_FIRST = (strikes.c.failed_at.desc(), strikes.c.recipient_key, strikes.c.send_key)
 
 
@@ -106,38 +113,47 @@ def find_language(connection: Connection, notice: str) -> str | None:
     return None
 
 
-def _find_mended(connection: Connection, ids: Sequence[str]) -> dict[str, list[str]]:
+def _find_mended(connection: Connection, ids: Sequence[str]) -> dict[str, list[MendedDomain]]:
     """Return, by notice, the sender domains that DNS has shown to be in order.
 
-    Not those that an earlier notice told of, or that had failed again when this one was claimed;
-    as of that time, so that it is the same at every attempt, unless somebody resets the case.
+    Only those whose refusal the author knows of. Not those that an earlier notice told of, or
+    that had failed again when this one was claimed; as of that time, so that it is the same at
+    every attempt, unless somebody resets the case.
     """
-    earlier = notices.alias()
+    earlier, first = notices.alias(), notices.alias()
     told = exists().where(
         earlier.c.author == notices.c.author,
         earlier.c.notice != notices.c.notice,
-        earlier.c.state.in_((NoticeState.SENT.value, NoticeState.OUTCOME_UNKNOWN.value)),
+        earlier.c.state.in_(_ARRIVED),
         earlier.c.claimed_at >= cases.c.closed_at,
         earlier.c.claimed_at <= notices.c.claimed_at,
+    )
+    known = exists().where(
+        slots.c.author == cases.c.author,
+        slots.c.subject == cases.c.subject,
+        first.c.notice == slots.c.notice,
+        first.c.state.in_(_ARRIVED),
+        first.c.claimed_at <= cases.c.closed_at,
     )
     failed_again = exists().where(
         strikes.c.case == cases.c.case,
         strikes.c.withdrawn.is_(False),
+        strikes.c.quiet.is_(False),
         strikes.c.counted_at > cases.c.closed_at,
         strikes.c.counted_at <= notices.c.claimed_at,
     )
     rows = connection.execute(
-        select(notices.c.notice, cases.c.subject)
+        select(notices.c.notice, cases.c.subject, cases.c.closed_at)
         .join(cases, cases.c.author == notices.c.author)
         .where(notices.c.notice.in_(ids))
         .where(cases.c.closed_why == DNS_PASSED)
         .where(cases.c.closed_at <= notices.c.claimed_at)
-        .where(~told, ~failed_again)
+        .where(known, ~told, ~failed_again)
         .order_by(cases.c.subject)
     )
-    mended: dict[str, list[str]] = {}
-    for notice, domain in rows:
-        mended.setdefault(notice, []).append(domain)
+    mended: dict[str, list[MendedDomain]] = {}
+    for notice, domain, closed_at in rows:
+        mended.setdefault(notice, []).append(MendedDomain(domain, closed_at))
     return mended
 
 
@@ -150,7 +166,10 @@ def _group(rows: Iterable[Any]) -> dict[str, list[Row[Any]]]:
 
 
 def _read_one(
-    row: Row[Any], taken: Sequence[Row[Any]], told: Sequence[Row[Any]], mended: Iterable[str]
+    row: Row[Any],
+    taken: Sequence[Row[Any]],
+    told: Sequence[Row[Any]],
+    mended: Iterable[MendedDomain],
 ) -> ClaimedNotice:
     by_case: dict[str, list[Row[Any]]] = {}
     for strike in told:

@@ -165,16 +165,23 @@ def find_send_key(report: Report, context: Context) -> str:
 
 def find_age(report: Report, context: Context) -> timedelta | None:
     """Return receipt minus the first known time of the send; None when none is known."""
-    returned_at = report.returned.sent_at if report.returned else None
-    token_at = (
-        datetime.fromtimestamp(context.token_day * 86_400, UTC)
-        if context.token_day is not None
-        else None
-    )
-    for moment in (token_at, report.arrived_at, returned_at, report.dated_at):
+    token_at = _find_day(context.token_day)
+    for moment in (token_at, *_find_sending(report), report.dated_at):
         if moment is not None:
             return context.received_at - moment
     return None
+
+
+def find_sent(report: Report, token_day: int | None) -> datetime | None:
+    """Return when the mail was sent that came back; None when nothing tells.
+
+    A token tells the day only: its beginning, unless the report names a time of that day.
+    """
+    moments = [moment for moment in _find_sending(report) if moment is not None]
+    day = _find_day(token_day)
+    if day is not None:
+        moments = [moment for moment in moments if day <= moment < day + timedelta(days=1)]
+    return next(iter(moments), day)
 
 
 def find_threshold(category: Category) -> int:
@@ -205,6 +212,15 @@ def find_due(
 def find_case_id(author: str, subject: str) -> str:
     """Return the case's id, 16 hex digits; the same whoever counts first."""
     return hashlib.sha256(f"{author}\0{subject}".encode()).hexdigest()[:16]
+
+
+def _find_day(token_day: int | None) -> datetime | None:
+    return datetime.fromtimestamp(token_day * 86_400, UTC) if token_day is not None else None
+
+
+def _find_sending(report: Report) -> tuple[datetime | None, datetime | None]:
+    """Return when the mail arrived at the server that reports, and its Date."""
+    return report.arrived_at, report.returned.sent_at if report.returned else None
 
 
 def _refuse_origin(report: Report, facts: RecipientFacts, context: Context) -> Ignored | None:

@@ -10,6 +10,9 @@ from enum import StrEnum
 from bounced.diagnosis import Diagnosis
 from bounced.model import Category, Reason, TokenType, recipient_key
 
+DNS_PASSED = "dns-passed"
+"""Why a case is closed whose sender domain DNS shows to be in order."""
+
 _UNSTORABLE = re.compile("[\0\ud800-\udfff]")
 
 
@@ -158,6 +161,15 @@ class Entry:
 
 
 @dataclass(frozen=True, slots=True)
+class MendedDomain:
+    """A sender domain that was refused and that DNS shows to be in order by now."""
+
+    domain: str
+    mended_at: datetime
+    """When that was found."""
+
+
+@dataclass(frozen=True, slots=True)
 class ClaimedNotice:
     """A notice whose slots are taken and which this process may now try to deliver."""
 
@@ -174,5 +186,5 @@ class ClaimedNotice:
     language: str | None
     """What the newest send or returned message asked for; None: the configured default."""
     entries: tuple[Entry, ...]
-    mended: tuple[str, ...] = ()
-    """His domains that DNS has shown to be in order since his last notice."""
+    mended: tuple[MendedDomain, ...] = ()
+    """What he was told of and DNS has shown to be in order since his last notice."""

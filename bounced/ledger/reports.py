@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -43,6 +44,9 @@ _INTAKE_COLUMNS = (
 
 _KEY = "._domainkey."
 """What stands between selector and domain in the name of a DKIM key (RFC 6376 §3.6.2.1)."""
+
+_REWRITTEN = re.compile("srs[01][=+-]", re.IGNORECASE)
+"""How the local part of a return path begins that a forwarder made (SRS)."""
 
 _WRITE_FINDING = update(reports).where(reports.c.report == bindparam("of"))
 """Built once: building takes as long as running."""
@@ -262,9 +266,14 @@ def _write_signatures(signatures: Sequence[Signature]) -> str | None:
 def _find_mail_from_domain(arrival: NewReport, returned: ReturnedMessage | None) -> str | None:
     """Return the domain of the returned message's MAIL FROM.
 
-    Where the message does not tell: a report goes to the MAIL FROM of what it reports
-    (RFC 5321 §4.5.5), so the domain is that of our mailbox.
+    Where the message does not tell, or tells a forwarder's, which is nobody's to mend: a report
+    goes to the MAIL FROM of what it reports (RFC 5321 §4.5.5), so the domain is that of our
+    mailbox. With our token in it that is sure, whatever the report says: whoever once got a mail
+    could otherwise choose what its author is advised to do.
     """
-    paths = (returned.return_path if returned else None, arrival.envelope_recipient)
+    written = returned.return_path if returned else None
+    if arrival.token_type is not None or (written and _REWRITTEN.match(written)):
+        written = None
+    paths = (written, arrival.envelope_recipient)
     domains = (domain_key(split_address(path)[1]) for path in paths if path)
     return next((domain for domain in domains if domain), None)

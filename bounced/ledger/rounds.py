@@ -8,20 +8,18 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, Row, select, update
+from sqlalchemy import Connection, Row, or_, select, update
+from sqlalchemy import case as choose
 
 from bounced.diagnosis import Diagnosis, write_diagnosis
 from bounced.ledger.outbox import NewEvent, publish
 from bounced.ledger.policy import PolicySettings
-from bounced.ledger.records import CaseState, NoticeState
+from bounced.ledger.records import DNS_PASSED, CaseState, NoticeState
 from bounced.ledger.schema import cases, is_under_way, notices, slots, strikes
 from bounced.ledger.strikes import NewId, lock_authors, open_digests
 from bounced.ledger.tally import FRESH, find_untold, recount
 from bounced.logs import Event
 from bounced.model import Category
-
-DNS_PASSED = "dns-passed"
-"""Why a case is closed that was mended."""
 
 
 def leave_rehearsal(
@@ -133,10 +131,13 @@ def mend(
 ) -> Row[Any] | None:
     """Close a case because DNS shows its sender domain in order, its next round before it.
 
-    What was still to be told of is told no more. None: a notice of it is on its way, or it is
-    not any more as it was when DNS was asked: closed, or with another last strike.
+    Within `quiet_reset` of its last reset it keeps its round and count: DNS that says something
+    else every other day would bring notices without end. What was still to be told of is told no
+    more. None: a notice of it is on its way, or it is not any more as it was when DNS was asked:
+    closed, or with another last strike.
     """
     _lock_author_of(connection, case)
+    rested = or_(cases.c.reset_at.is_(None), cases.c.reset_at <= now - settings.quiet_reset)
     row = connection.execute(
         update(cases)
         .where(cases.c.case == case)
@@ -147,8 +148,9 @@ def mend(
         .values(
             FRESH
             | {
-                "round": cases.c.round + 1,
-                "reset_at": now,
+                "round": choose((rested, cases.c.round + 1), else_=cases.c.round),
+                "notices": choose((rested, 0), else_=cases.c.notices),
+                "reset_at": choose((rested, now), else_=cases.c.reset_at),
                 "diagnosis": write_diagnosis(diagnosis),
                 "checked_at": now,
                 "state": CaseState.CLOSED.value,

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 
 from bounced.diagnosis import Fix
-from bounced.ledger.records import ClaimedNotice, Entry, EntryStrike
+from bounced.ledger.records import ClaimedNotice, Entry, EntryStrike, MendedDomain
 from bounced.model import REASONS, Category, Reason
 from bounced.notifier.diagnoses import DOMAIN, list_diagnoses
 from bounced.notifier.samples import make_case_id
@@ -81,8 +81,8 @@ def list_examples(language: str) -> dict[str, ClaimedNotice]:
     for name, entry in _list_domains(first):
         author = f"anna.berger@{entry.subject}"
         notices[name] = replace(_make_notice([entry], language), author=author)
-    mended = replace(_make_notice(examples["spam"], language), mended=(DOMAIN,))
-    return notices | {"mended": mended}
+    mended = (MendedDomain(DOMAIN, _SENT_AT - timedelta(days=1, hours=5)),)
+    return notices | {"mended": replace(_make_notice(examples["spam"], language), mended=mended)}
 
 
 def _list_domains(protocol: _Protocol) -> Iterable[tuple[str, Entry]]:

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 
 from bounced.ledger.records import Entry, EntryStrike
 from bounced.model import Category, Reason, recipient_key
-from bounced.words.cleaning import clean_address, clean_domain, clean_slip
+from bounced.words.cleaning import clean_address, clean_own_domain, clean_slip
 
 MAX_CASES = 500
 """Cases that one mail shows; of more, the most urgent are shown and all are listed in a file."""
@@ -51,7 +51,7 @@ def find_kind(entry: Entry) -> str:
 def show_subject(entry: Entry) -> str:
     """Return the address or domain for a person to read."""
     if find_kind(entry) == "domain":
-        return clean_domain(entry.subject)
+        return clean_own_domain(entry.subject)
     return clean_slip(entry.slip) if entry.slip else clean_address(entry.subject)
 
 

@@ -6,7 +6,7 @@ import hashlib
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
-from bounced.ledger.records import ClaimedNotice, Entry, EntryStrike
+from bounced.ledger.records import ClaimedNotice, Entry, EntryStrike, MendedDomain
 from bounced.model import REASONS, Category, Reason
 from bounced.notifier.diagnoses import list_diagnoses
 from bounced.notifier.grouping import MAX_CASES
@@ -48,7 +48,8 @@ def list_samples(language: str) -> list[ClaimedNotice]:
     notices = [
         make_notice(entries, language) for entries in (*([one] for one in singles), *digests)
     ]
-    return [*notices, replace(notices[0], mended=("bau.example", "statik.example"))]
+    mended = tuple(MendedDomain(domain, AT) for domain in ("bau.example", "statik.example"))
+    return [*notices, replace(notices[0], mended=mended)]
 
 
 def make_notice(entries: list[Entry], language: str) -> ClaimedNotice:

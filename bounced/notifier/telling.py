@@ -42,7 +42,7 @@ from bounced.notifier.view import (
 )
 from bounced.words.advice import AdviceView, tell_advice
 from bounced.words.catalogue import Words
-from bounced.words.cleaning import clean, clean_domain, clean_url
+from bounced.words.cleaning import clean, clean_domain, clean_own_domain, clean_url
 from bounced.words.naming import MAX_TITLE_CHARS
 
 MAX_PROTOCOLS = 10
@@ -200,9 +200,11 @@ class _Teller:
     def _tell_mended(self) -> Iterable[str]:
         """Return a sentence for each domain that is in order, unless it was refused since."""
         refused = {domain_key(entry.subject) for entry in self._entries}
-        for domain in self._notice.mended:
-            if domain_key(domain) not in refused:
-                yield self._words.say("notice.mended", domain=clean_domain(domain))
+        for each in self._notice.mended:
+            if domain_key(each.domain) not in refused:
+                when = self._words.say_time(each.mended_at, self._zone)
+                domain = clean_own_domain(each.domain)
+                yield self._words.say("notice.mended", domain=domain, when=when)
 
     def _tell_closing(self) -> Iterable[str]:
         kind = find_kind(self._entries[0]) if len(self._entries) == 1 else "several"
@@ -312,6 +314,8 @@ class _Teller:
         advice = self._tell_advice(entry)
         if advice is not None and advice.records:
             return "notice.see_records"
+        if advice is not None and advice.message:
+            return "notice.see_message"
         if find_kind(entry) == "domain":
             return "notice.see_details" if _is_ours(entry) else "notice.fix_domain"
         offer = "fix" if entry.category is Category.BAD_ADDRESS else "change"

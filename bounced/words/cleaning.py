@@ -63,11 +63,14 @@ def clean_domain(domain: str) -> str:
     letters of Western and Central Europe is shown as its owner writes it, so that he knows it, and
     the A-labels stand beside it: there are look-alikes among those too.
     """
-    plain = clean(domain, MAX_ADDRESS_CHARS)
-    whole = plain.removesuffix(_CUT)
-    exact = to_a_labels(whole)
-    readable = ".".join(_to_u_label(label) for label in exact.split("."))
-    return (exact if readable == exact else f"{readable} ({exact})") + plain[len(whole) :]
+    readable, exact, cut = _read_domain(domain)
+    return (exact if readable == exact else f"{readable} ({exact})") + cut
+
+
+def clean_own_domain(domain: str) -> str:
+    """Return the reader's own domain, which he knows when he sees it, as he writes it; total."""
+    readable, _, cut = _read_domain(domain)
+    return readable + cut
 
 
 def to_a_labels(domain: str) -> str:
@@ -80,6 +83,15 @@ def clean_url(url: str | None) -> str | None:
     if url is None or len(url) > MAX_URL_CHARS or clean(url, MAX_URL_CHARS) != url:
         return None
     return url if _URL.fullmatch(url) else None
+
+
+def _read_domain(domain: str) -> tuple[str, str, str]:
+    """Return the domain in letters, in A-labels, and the mark where it was cut."""
+    plain = clean(domain, MAX_ADDRESS_CHARS)
+    whole = plain.removesuffix(_CUT)
+    exact = to_a_labels(whole)
+    readable = ".".join(_to_u_label(label) for label in exact.split("."))
+    return readable, exact, plain[len(whole) :]
 
 
 def _to_a_label(label: str) -> str:

@@ -9,12 +9,9 @@ from fnmatch import fnmatchcase
 from functools import cache
 from importlib import resources
 
-from bounced.model import domain_key
+from publicsuffixlist import PublicSuffixList
 
-_SHORT_NAMES = {
-    "de": "den Namen dort ohne die Domain am Ende eintragen",
-    "en": "enter the name there without the domain at its end",
-}
+from bounced.model import domain_key
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,21 +55,41 @@ def find_hoster_key(name_servers: Iterable[str]) -> str | None:
     return found.pop() if len(found) == 1 else None
 
 
+def find_hoster(key: str | None) -> Hoster | None:
+    """Return the hoster of this key; total."""
+    return next((each for each in read_hosters() if each.key == key), None)
+
+
 def find_hoster_text(key: str | None, language: str) -> str | None:
     """Return the hoster and the way through his menus as one line; total.
 
     `IONOS: „Domains & SSL“ > Zahnrad neben der Domain > „DNS“`; the name alone where the way is
     not known; a language without words gets English.
     """
-    hoster = next((each for each in read_hosters() if each.key == key), None)
+    hoster = find_hoster(key)
     if hoster is None:
         return None
     ways = dict(hoster.ways)
-    spoken = language if language in ways else "en"
-    if spoken not in ways:
-        return hoster.name
-    hint = f"; {_SHORT_NAMES[spoken]}" if hoster.short_names else ""
-    return f"{hoster.name}: {ways[spoken]}{hint}"
+    way = ways.get(language) or ways.get("en")
+    return f"{hoster.name}: {way}" if way else hoster.name
+
+
+def shorten_name(name: str, domain: str) -> str | None:
+    """Return the name as a form takes it that adds the domain itself, `@` for the domain; total.
+
+    None: the name is not below the domain, or the domain lies below another, in whose zone its
+    records may be kept.
+    """
+    if not domain or _read_suffixes().privatesuffix(domain) != domain:
+        return None
+    if name == domain:
+        return "@"
+    return name.removesuffix(f".{domain}") if name.endswith(f".{domain}") else None
+
+
+@cache  # takes 40 ms and never changes
+def _read_suffixes() -> PublicSuffixList:
+    return PublicSuffixList()
 
 
 def _find_key(server: str) -> str | None:

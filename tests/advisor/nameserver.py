@@ -30,7 +30,7 @@ class NameServer:
     """Records of names in presentation form; what is not there has none, or no name."""
 
     records: dict[tuple[str, str], list[str]] = field(default_factory=dict)
-    """(name without final dot, type) → rdata; the chain of a CNAME is followed."""
+    """(name without final dot, type) → rdata; the chain of a CNAME is followed, `*` is a wildcard."""
     ttl_s: int = 300
     odd: dict[str, Behaviour] = field(default_factory=dict)
     """How questions about these names are answered instead."""
@@ -79,17 +79,28 @@ class NameServer:
         name = query.question[0].name.to_text(omit_final_dot=True).lower()
         rdtype = dns.rdatatype.to_text(query.question[0].rdtype)
         # Who asks for the alias itself is told no more (RFC 1034 §4.3.2).
-        while rdtype != "CNAME" and (target := self.records.get((name, "CNAME"))) is not None:
+        source = self._find_source(name)
+        while rdtype != "CNAME" and (target := self.records.get((source, "CNAME"))) is not None:
             response.answer.append(self._make_rrset(name, "CNAME", target))
             name = target[0].rstrip(".")
-        if (name, rdtype) in self.records:
-            response.answer.append(self._make_rrset(name, rdtype, self.records[name, rdtype]))
+            source = self._find_source(name)
+        if (source, rdtype) in self.records:
+            response.answer.append(self._make_rrset(name, rdtype, self.records[source, rdtype]))
             return response
-        if name not in {known for known, _ in self.records}:
+        if source not in {known for known, _ in self.records}:
             response.set_rcode(dns.rcode.NXDOMAIN)
         top = name.rpartition(".")[2]
         response.authority.append(self._make_rrset(top, "SOA", [SOA]))
         return response
+
+    def _find_source(self, name: str) -> str:
+        """Return whose records are given: the name's own, or a wildcard's (RFC 4592 §3.3.1)."""
+        known = {each for each, _ in self.records}
+        closest = name
+        while closest and not any(f".{each}".endswith(f".{closest}") for each in known):
+            closest = closest.partition(".")[2]
+        wildcard = f"*.{closest}"
+        return wildcard if closest != name and wildcard in known else name
 
     def _make_rrset(self, name: str, rdtype: str, rdata: list[str]) -> dns.rrset.RRset:
         return dns.rrset.from_text_list(f"{name}.", self.ttl_s, "IN", rdtype, rdata)

@@ -29,6 +29,7 @@ from tests.advisor.sender_site import (
     TO_MERGE,
     TO_SIGN,
     WITH_ALL,
+    WITH_INCLUDE,
     WITH_KEYS,
     WITH_PATH,
     Offers,
@@ -37,6 +38,9 @@ from tests.advisor.sender_site import (
     refused,
 )
 
+NO_ROOM = {
+    (HIS, "TXT"): [f'"v=spf1 {" ".join(f"exists:e{i}.example" for i in range(11))} -all"'],
+}
 CASES: dict[str, tuple[Question, Zone, Offers, Fix, tuple[DnsRecord, ...]]] = {
     "SPF in front of our MAIL FROM is not his to mend": (
         refused(Reason.SPF),
@@ -276,23 +280,52 @@ CASES: dict[str, tuple[Question, Zone, Offers, Fix, tuple[DnsRecord, ...]]] = {
     ),
     "no room in his SPF, and keys do as well": (
         refused(Reason.DMARC, HIS),
-        {
-            (HIS, "TXT"): [f'"v=spf1 {" ".join(f"exists:e{i}.example" for i in range(11))} -all"'],
-            **POLICY,
-        },
+        {**NO_ROOM, **POLICY},
         WITH_KEYS | {"spf_include": INCLUDE},
         Fix.PUBLISH_DKIM,
         TO_SIGN,
     ),
     "no room in his SPF, and it is SPF that is wanted": (
         refused(Reason.SPF, HIS),
-        {
-            (HIS, "TXT"): [f'"v=spf1 {" ".join(f"exists:e{i}.example" for i in range(11))} -all"'],
-            **POLICY,
-        },
+        {**NO_ROOM, **POLICY},
         WITH_KEYS | {"spf_include": INCLUDE},
-        Fix.MERGE_SPF,
+        Fix.USE_OUR_ADDRESS,
         (),
+    ),
+    "no room in his SPF, and a return path to offer": (
+        refused(Reason.SPF, HIS),
+        {**NO_ROOM, **POLICY},
+        WITH_ALL,
+        Fix.RETURN_PATH_CNAME,
+        (TO_LEAD,),
+    ),
+    "no room in his SPF, and the return path stands": (
+        refused(Reason.SPF, HIS),
+        {**NO_ROOM, **POLICY, **PATH},
+        WITH_ALL,
+        Fix.OURS,
+        (),
+    ),
+    "no room in his SPF, and he is strict": (
+        refused(Reason.SPF, HIS),
+        {**NO_ROOM, **STRICT},
+        WITH_ALL,
+        Fix.USE_OUR_ADDRESS,
+        (),
+    ),
+    "no room in his SPF, and no keys to offer": (
+        refused(Reason.DMARC, HIS),
+        {**NO_ROOM, **POLICY},
+        WITH_INCLUDE | WITH_PATH,
+        Fix.RETURN_PATH_CNAME,
+        (TO_LEAD,),
+    ),
+    "no room in his SPF, and our keys stand behind CNAMEs in vain": (
+        Question(HIS, HIS),
+        {**NO_ROOM, **CNAMES, ("s1.dkim.app.example", "TXT"): [REVOKED], **POLICY},
+        WITH_ALL,
+        Fix.RETURN_PATH_CNAME,
+        (TO_LEAD,),
     ),
     "nothing was refused, and something would be": (
         Question(HIS),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import replace
 
 import dns.rdatatype
 import pytest
@@ -102,6 +103,34 @@ async def test_a_freemail_domain_gets_no_record() -> None:
     )
     assert await ask(question, {}, WITH_ALL) == expected
     assert await diagnose(question, make_test_means(WITH_ALL), None, NOW) == expected
+
+
+@pytest.mark.parametrize("reason", [None, Reason.SPF, Reason.DMARC])
+async def test_a_domain_that_does_not_exist_gets_no_record(reason: Reason | None) -> None:
+    diagnosis = await ask(Question("gone.example", OURS, reason), {}, WITH_ALL)
+    assert (diagnosis.fix, diagnosis.freemail, diagnosis.records) == (
+        Fix.USE_OUR_ADDRESS,
+        False,
+        (),
+    )
+    assert diagnosis.findings == (
+        DiagnosisFinding(Check.FROM, State.MISSING, "gone.example does not exist"),
+    )
+    assert read_diagnosis(write_diagnosis(diagnosis)) == diagnosis
+
+
+async def test_a_strangers_server_is_not_ours_to_mend() -> None:
+    zone = {("forwarder.example", "TXT"): ['"v=spf1 -all"'], **POLICY}
+    reply = f"550 5.7.23 SPF fail: mailfrom=SRS0=ab=cd={HIS}=info@forwarder.example"
+    diagnosis = await ask(refused(Reason.SPF, None, reply=reply), zone, WITH_ALL)
+    assert (diagnosis.mail_from_domain, diagnosis.fix) == (None, Fix.PUBLISH_DKIM)
+
+
+async def test_a_mail_to_a_colleague_is_not_taken_for_one_from_his_mail_from() -> None:
+    question = refused(Reason.SPF, reply=f"550 5.7.1 {HIS}: SPF check failed")
+    to_colleague = replace(question, recipient_domain=HIS)
+    assert (await ask(to_colleague, POLICY, WITH_ALL)).identity is Identity.MAIL_FROM
+    assert (await ask(question, POLICY, WITH_ALL)).identity is Identity.FROM
 
 
 async def test_with_dns_switched_off_nothing_is_claimed() -> None:

@@ -143,12 +143,21 @@ async def test_a_missing_cname_is_proposed(server: NameServer) -> None:
     )
 
 
-async def test_a_missing_cname_is_proposed_though_our_key_is_missing_too(
-    server: NameServer,
-) -> None:
+async def test_nobody_is_led_to_a_key_that_we_do_not_have(server: NameServer) -> None:
     del server.records["s1.dkim.site.test", "TXT"]
-    finding = find(State.MISSING, f"{S1_NAME}: no CNAME to s1.dkim.site.test")
-    assert await look(server, cnames=(S1,)) == DkimLook(Dkim.NONE, (finding,), (WANTED,))
+    finding = find(
+        State.MISSING,
+        f"{S1_NAME}: our own key is of no use: s1.dkim.site.test: no key; only we can mend it",
+    )
+    assert await look(server, cnames=(S1,)) == DkimLook(Dkim.NONE, (finding,), ())
+
+
+async def test_a_key_of_his_own_may_be_made_after_he_leads_to_it(server: NameServer) -> None:
+    name, target = "k._domainkey.firma.test", "k.firma.test.dkim.site.test"
+    finding = find(State.MISSING, f"{name}: no CNAME to {target}")
+    wanted = DnsRecord(name, "CNAME", target)
+    cname = DkimCname("k", "k.{domain}.dkim.site.test")
+    assert await look(server, cnames=(cname,)) == DkimLook(Dkim.NONE, (finding,), (wanted,))
 
 
 @pytest.mark.parametrize(
@@ -191,6 +200,30 @@ async def test_our_key_by_way_of_another_host_is_ready_and_warned_of(server: Nam
     assert await look(server, cnames=(S1,)) == DkimLook(
         Dkim.READY, (find(State.WARNING, f"{S1_NAME}: {detail}"),), ()
     )
+
+
+@pytest.mark.parametrize(
+    "wildcard",
+    [
+        {("*.firma.test", "TXT"): quote("v=spf1 -all")},
+        {("*._domainkey.firma.test", "TXT"): quote("v=DKIM1; p=")},
+        {("*.firma.test", "CNAME"): ["www.hoster.test."]},
+    ],
+)
+async def test_what_a_wildcard_gives_is_not_to_be_replaced(
+    server: NameServer, wildcard: dict[tuple[str, str], list[str]]
+) -> None:
+    """RFC 4592 §2.2.1: it yields to the record, and must not be taken away for it."""
+    server.records |= wildcard
+    finding = find(State.MISSING, f"{S1_NAME}: no CNAME to s1.dkim.site.test")
+    assert await look(server, cnames=(S1,)) == DkimLook(Dkim.NONE, (finding,), (WANTED,))
+
+
+async def test_what_may_be_a_wildcards_is_not_judged(server: NameServer) -> None:
+    server.records[S1_NAME, "TXT"] = quote("v=DKIM1; p=")
+    server.odd["_nothing-stands-here._domainkey.firma.test"] = refuse
+    finding = find(State.NOT_CHECKED, f"{S1_NAME}: DNS could not be asked")
+    assert await look(server, cnames=(S1,)) == DkimLook(None, (finding,), ())
 
 
 @pytest.mark.parametrize(

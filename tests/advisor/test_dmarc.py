@@ -12,6 +12,7 @@ from bounced.advisor.dmarc import (
     examine_dmarc,
     find_organizational_domain,
     is_aligned,
+    is_public_suffix,
 )
 from bounced.advisor.fixes import Dmarc
 from bounced.diagnosis import Check, DiagnosisFinding, DnsRecord, State
@@ -87,45 +88,54 @@ async def test_alignment_is_strict_only_where_the_record_says_so(
 
 
 @pytest.mark.parametrize(
-    ("texts", "state", "detail", "replaces"),
+    ("texts", "state", "detail", "instead"),
     [
-        ([], State.MISSING, "no DMARC record there, nor above it", None),
-        (["v=spf1 -all"], State.MISSING, "no DMARC record there, nor above it", None),
-        (["p=none; v=DMARC1"], State.MISSING, "no DMARC record there, nor above it", None),
+        ([], State.MISSING, "no DMARC record there, nor above it", (None, STARTER)),
+        (["v=spf1 -all"], State.MISSING, "no DMARC record there, nor above it", (None, STARTER)),
+        (
+            ["p=none; v=DMARC1"],
+            State.MISSING,
+            "no DMARC record there, nor above it",
+            (None, STARTER),
+        ),
         (
             ["v=dmarc1; p=reject"],
             State.BROKEN,
             "no DMARC record, though it was to be one: v=dmarc1; p=reject",
-            "v=dmarc1; p=reject",
+            ("v=dmarc1; p=reject", "v=DMARC1; p=none"),
         ),
         (
             ["v=DMARC1 p=reject", "v=spf1 -all"],
             State.BROKEN,
             "no DMARC record, though it was to be one: v=DMARC1 p=reject",
-            "v=DMARC1 p=reject",
+            ("v=DMARC1 p=reject", "v=DMARC1; p=none"),
         ),
         (
             ["v=DMARC1; p=reject", "v=DMARC1; p=none"],
             State.BROKEN,
             "2 DMARC records, so that none counts",
-            "v=DMARC1; p=none\nv=DMARC1; p=reject",
+            ("v=DMARC1; p=none\nv=DMARC1; p=reject", "v=DMARC1; p=none"),
         ),
         (
             ["v=DMARC1"],
             State.BROKEN,
             "no valid policy, and nobody to report to: v=DMARC1",
-            "v=DMARC1",
+            ("v=DMARC1", "v=DMARC1; p=none"),
         ),
         (
             ["v=DMARC1; p=reject; np=rejct"],
             State.BROKEN,
             "no valid policy, and nobody to report to: v=DMARC1; p=reject; np=rejct",
-            "v=DMARC1; p=reject; np=rejct",
+            ("v=DMARC1; p=reject; np=rejct", "v=DMARC1; p=none"),
         ),
     ],
 )
-async def test_what_is_no_policy_is_absent_and_the_starter_takes_its_place(
-    server: NameServer, texts: list[str], state: State, detail: str, replaces: str | None
+async def test_what_is_no_policy_is_absent_and_another_takes_its_place(
+    server: NameServer,
+    texts: list[str],
+    state: State,
+    detail: str,
+    instead: tuple[str | None, str],
 ) -> None:
     if texts:
         publish(server, "firma.test", *texts)
@@ -134,8 +144,30 @@ async def test_what_is_no_policy_is_absent_and_the_starter_takes_its_place(
         strict_dkim=False,
         strict_spf=False,
         finding=DiagnosisFinding(Check.DMARC, state, f"_dmarc.firma.test: {detail}"),
-        record=DnsRecord("_dmarc.firma.test", "TXT", STARTER, replaces),
+        record=DnsRecord("_dmarc.firma.test", "TXT", instead[1], instead[0]),
     )
+
+
+@pytest.mark.parametrize(
+    "wildcard",
+    [
+        {("*.firma.test", "CNAME"): ["www.hoster.test."]},
+        {("*.firma.test", "TXT"): ['"v=DMARC1"', '"v=spf1 -all"']},
+        {("*.firma.test", "CNAME"): ["a.hoster.test."], ("a.hoster.test", "TXT"): ['"v=DMARC1"']},
+    ],
+)
+async def test_what_a_wildcard_gives_is_not_to_be_replaced(
+    server: NameServer, wildcard: dict[tuple[str, str], list[str]]
+) -> None:
+    server.records.update(wildcard)
+    assert (await look(server)).record == DnsRecord("_dmarc.firma.test", "TXT", STARTER)
+
+
+async def test_what_may_be_a_wildcards_is_not_judged(server: NameServer) -> None:
+    publish(server, "firma.test", "v=DMARC1")
+    server.odd["_nothing-stands-here.firma.test"] = refuse
+    found = await look(server)
+    assert (found.policy, found.record) == (None, None)
 
 
 async def test_the_starter_stands_at_the_organization_and_reports_where_we_are_told(
@@ -316,6 +348,22 @@ def test_a_domain_is_aligned_with_its_own_organization(
     identifier: str, from_domain: str, strict: bool, expected: bool
 ) -> None:
     assert is_aligned(identifier, from_domain, strict=strict) is expected
+
+
+@pytest.mark.parametrize(
+    ("domain", "expected"),
+    [
+        ("co.uk", True),
+        ("De", True),
+        ("localhost", True),
+        ("firma.co.uk", False),
+        ("github.io", False),
+        ("uk.com", False),
+        ("firma.nosuchending", False),
+    ],
+)
+def test_below_a_public_suffix_others_register(domain: str, *, expected: bool) -> None:
+    assert is_public_suffix(domain) is expected
 
 
 @pytest.mark.parametrize(

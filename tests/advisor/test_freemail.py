@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator
 import pytest
 import pytest_asyncio
 
-from bounced.advisor.freemail import find_freemail
+from bounced.advisor.freemail import Keeper, find_keeper
 from tests.advisor.failing import ask, quote, refuse
 from tests.advisor.nameserver import NameServer
 
@@ -19,15 +19,27 @@ async def server() -> AsyncIterator[NameServer]:
 
 
 @pytest.mark.parametrize(
-    "domain", ["gmx.de", "GMX.de.", "user.gmx.de", "gmail.com", "t-online.de", "posteo.de"]
+    "domain",
+    [
+        "gmx.de",
+        "GMX.de.",
+        "user.gmx.de",
+        "gmail.com",
+        "t-online.de",
+        "posteo.de",
+        "firma.onmicrosoft.com",
+        "firma.mail.onmicrosoft.com",
+        "w0123456.kasserver.com",
+        "firma.de.test-google-a.com",
+    ],
 )
 async def test_a_service_is_known_without_dns(domain: str) -> None:
-    assert await find_freemail(None, domain) is True
+    assert await find_keeper(None, domain) is Keeper.PROVIDER
 
 
 async def test_without_dns_nothing_is_known_of_other_domains() -> None:
-    assert await find_freemail(None, "firma.de") is None
-    assert await find_freemail(None, "gmx.de.firma.de") is None
+    assert await find_keeper(None, "firma.de") is None
+    assert await find_keeper(None, "gmx.de.firma.de") is None
 
 
 @pytest.mark.parametrize(
@@ -47,7 +59,7 @@ async def test_a_domain_whose_mail_goes_to_a_services_own_hosts_is_the_services(
     server: NameServer, hosts: list[str]
 ) -> None:
     server.records["neu.test", "MX"] = [f"10 {host}." for host in hosts]
-    assert await find_freemail(ask(server), "neu.test") is True
+    assert await find_keeper(ask(server), "neu.test") is Keeper.PROVIDER
 
 
 @pytest.mark.parametrize(
@@ -70,20 +82,31 @@ async def test_a_domain_whose_mail_goes_to_a_services_own_hosts_is_the_services(
 )
 async def test_a_customers_own_domain_is_none(server: NameServer, hosts: list[str]) -> None:
     server.records["firma.test", "MX"] = [f"10 {host.rstrip('.')}." for host in hosts]
-    assert await find_freemail(ask(server), "firma.test") is False
+    assert await find_keeper(ask(server), "firma.test") is Keeper.OWNER
 
 
 async def test_a_domain_without_mail_is_none(server: NameServer) -> None:
     server.records["web.test", "TXT"] = quote("nothing else")
-    assert await find_freemail(ask(server), "web.test") is False
-    assert await find_freemail(ask(server), "nowhere.test") is False
+    assert await find_keeper(ask(server), "web.test") is Keeper.OWNER
+
+
+async def test_a_domain_that_does_not_exist_is_nobodys(server: NameServer) -> None:
+    assert await find_keeper(ask(server), "nowhere.test") is Keeper.NOBODY
+    assert await find_keeper(ask(server), "mail.nowhere.test") is Keeper.NOBODY
+
+
+async def test_below_a_domain_that_exists_its_owner_can_publish(server: NameServer) -> None:
+    server.records["firma.test", "A"] = ["192.0.2.1"]
+    assert await find_keeper(ask(server), "new.firma.test") is Keeper.OWNER
+    server.odd["firma.test"] = refuse
+    assert await find_keeper(ask(server), "new.firma.test") is None
 
 
 async def test_where_dns_fails_it_is_not_known(server: NameServer) -> None:
     server.odd["firma.test"] = refuse
-    assert await find_freemail(ask(server), "firma.test") is None
+    assert await find_keeper(ask(server), "firma.test") is None
 
 
 @pytest.mark.parametrize("domain", ["", ".", "\ud800", "a b", "x" * 300])
-async def test_what_is_no_domain_is_none(server: NameServer, domain: str) -> None:
-    assert await find_freemail(ask(server), domain) is False
+async def test_what_is_no_domain_is_nobodys(server: NameServer, domain: str) -> None:
+    assert await find_keeper(ask(server), domain) is Keeper.NOBODY

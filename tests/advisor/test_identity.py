@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bounced.advisor.identity import MOST_CHARS, Blame, read_blame
+from bounced.advisor.identity import MOST_CHARS, Blame, Parties, read_blame
 from bounced.diagnosis import Identity
 from bounced.model import Reason
 
@@ -15,6 +17,8 @@ OURS = "bounces.app.example"
 AT_OURS = Blame(Identity.MAIL_FROM, OURS)
 AT_HIS = Blame(Identity.MAIL_FROM, HIS)
 AT_FROM = Blame(Identity.FROM, HIS)
+MAIL = Parties(HIS, OURS, "kunde.example", frozenset({"app.example", OURS}))
+UNKNOWN = replace(MAIL, mail_from_domain=None)
 
 SPF = {
     "Gmail names the bounce domain": (
@@ -262,36 +266,72 @@ OTHERS = {
 def test_spf_failed_for_mail_from_unless_the_receiver_says_from(
     reply: str | None, blame: Blame
 ) -> None:
-    assert read_blame(Reason.SPF, reply, HIS, OURS) == blame
+    assert read_blame(Reason.SPF, reply, MAIL) == blame
 
 
 @pytest.mark.parametrize(("reason", "reply", "blame"), OTHERS.values(), ids=OTHERS)
 def test_what_else_failed_is_the_reasons_word(reason: Reason, reply: str, blame: Blame) -> None:
-    assert read_blame(reason, reply, HIS, OURS) == blame
+    assert read_blame(reason, reply, MAIL) == blame
 
 
 def test_his_own_mail_from_that_is_named_is_mail_from() -> None:
-    assert read_blame(Reason.SPF, f"550 SPF failed for domain {HIS}", HIS, HIS) == AT_HIS
+    assert (
+        read_blame(
+            Reason.SPF, f"550 SPF failed for domain {HIS}", replace(MAIL, mail_from_domain=HIS)
+        )
+        == AT_HIS
+    )
 
 
 def test_an_unknown_mail_from_is_what_the_receiver_names() -> None:
-    reply = "550 5.7.26 The MAIL FROM domain [other.example] has an SPF record"
-    assert read_blame(Reason.SPF, reply, HIS, None) == Blame(Identity.MAIL_FROM, "other.example")
-    assert read_blame(Reason.SPF, None, HIS, None) == Blame(Identity.MAIL_FROM, None)
+    for named in (HIS, f"news.{HIS}", OURS, "mail.app.example"):
+        reply = f"550 5.7.26 The MAIL FROM domain [{named}] has an SPF record"
+        assert read_blame(Reason.SPF, reply, UNKNOWN) == Blame(Identity.MAIL_FROM, named)
+    assert read_blame(Reason.SPF, None, UNKNOWN) == Blame(Identity.MAIL_FROM, None)
+
+
+@pytest.mark.parametrize(
+    "reply",
+    [
+        "550 5.7.26 The MAIL FROM domain [forwarder.example] has an SPF record",
+        f"550 5.7.23 SPF fail: mailfrom=SRS0=ab=cd={HIS}=info@forwarder.example",
+        "550 5.7.1 See http://www.openspf.org/Why?s=helo;id=mx.forwarder.example;ip=192.0.2.7",
+    ],
+)
+def test_a_strangers_server_is_never_taken_for_ours(reply: str) -> None:
+    assert read_blame(Reason.SPF, reply, UNKNOWN) == Blame(Identity.MAIL_FROM, None)
+    assert read_blame(Reason.SPF, reply, MAIL) == AT_OURS
+
+
+@pytest.mark.parametrize(
+    ("reply", "blame"),
+    [
+        (f"550 5.7.1 {HIS}: SPF check failed", AT_OURS),
+        (f"550 5.7.1 <kollege@{HIS}>: refused by {HIS}, SPF check failed", AT_OURS),
+        (f"550 5.7.1 domain of info@{HIS} does not designate 192.0.2.7", AT_FROM),
+        (f"550 5.7.1 spf=fail header.from={HIS}", AT_FROM),
+        (f"550-5.7.26 The MAIL FROM domain [{HIS}] has an SPF record", AT_HIS),
+    ],
+)
+def test_to_a_colleague_the_bare_domain_is_the_receivers(reply: str, blame: Blame) -> None:
+    """Author and recipient have one domain, and the receiver may speak of himself."""
+    assert read_blame(Reason.SPF, reply, replace(MAIL, recipient_domain=HIS)) == blame
 
 
 def test_where_nothing_was_refused_nothing_is_blamed() -> None:
-    assert read_blame(None, None, HIS, OURS) == Blame(None, OURS)
+    assert read_blame(None, None, MAIL) == Blame(None, OURS)
 
 
 def test_a_domain_with_umlauts_is_recognized() -> None:
-    blame = read_blame(Reason.SPF, "550 SPF of MÜLLER.example", "xn--mller-kva.example", OURS)
+    blame = read_blame(
+        Reason.SPF, "550 SPF of MÜLLER.example", replace(MAIL, domain="xn--mller-kva.example")
+    )
     assert blame == Blame(Identity.FROM, "xn--mller-kva.example")
 
 
 def test_what_stands_far_behind_is_not_read() -> None:
     reply = f"550 {'x' * MOST_CHARS} SPF of {HIS}"
-    assert read_blame(Reason.SPF, reply, HIS, OURS) == AT_OURS
+    assert read_blame(Reason.SPF, reply, MAIL) == AT_OURS
 
 
 _WORDS = f"spf s=mfrom;id= ? ; @ < > [ {HIS} {OURS} % %40 : of mailfrom= sender ü . helo".split()
@@ -302,4 +342,4 @@ _WORDS = f"spf s=mfrom;id= ? ; @ < > [ {HIS} {OURS} % %40 : of mailfrom= sender 
     st.sampled_from([Reason.SPF, Reason.DKIM, Reason.DMARC, Reason.UNAUTHENTICATED]),
 )
 def test_any_words_blame_one_domain(reply: str, reason: Reason) -> None:
-    assert read_blame(reason, reply, HIS, OURS).spf_domain is not None
+    assert read_blame(reason, reply, MAIL).spf_domain is not None

@@ -12,7 +12,7 @@ TINY = Providers(frozenset({"web.de"}), frozenset({"web.de"}), frozenset(), froz
 
 
 def test_every_domain_of_the_table_is_a_comparison_form_with_an_ending_that_exists() -> None:
-    domains = PROVIDERS.services | PROVIDERS.taken
+    domains = PROVIDERS.services | PROVIDERS.taken | PROVIDERS.tenancies
     assert {domain_key(domain) for domain in domains} == domains
     assert [domain for domain in sorted(domains) if not PROVIDERS.can_exist(domain)] == []
 

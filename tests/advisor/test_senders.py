@@ -15,8 +15,8 @@ import pytest_asyncio
 import structlog
 from sqlalchemy import select
 
-from bounced.advisor import senders
-from bounced.advisor.diagnose import Means
+from bounced.advisor import batch, senders
+from bounced.advisor.diagnose import Means, Question, diagnose
 from bounced.advisor.senders import TRY_AGAIN, SenderAdviser, SenderSettings, is_mended
 from bounced.config import AdviceSettings, DnsSettings
 from bounced.diagnosis import (
@@ -32,7 +32,7 @@ from bounced.ledger.engine import Ledger
 from bounced.ledger.policy import find_case_id
 from bounced.ledger.writer import Writer
 from bounced.logs import check_shape
-from bounced.model import Signature
+from bounced.model import Reason, Signature
 from tests.advisor.nameserver import Behaviour, NameServer, Query, reply
 from tests.ledger.office import AUTHOR, DAY, MINUTE, SPF, START, Office, bounce
 
@@ -128,14 +128,23 @@ class House:
         query = select(schema.cases).where(schema.cases.c.subject == domain)
         return self.office.ledger.read(lambda c: c.execute(query).one())
 
+    def read_said(self, domain: str = DOMAIN) -> Diagnosis:
+        said = read_diagnosis(self.read(domain).diagnosis)
+        assert said is not None
+        return said
+
     def read_fix(self, domain: str = DOMAIN) -> Fix | None:
-        kept = self.read(domain).diagnosis
-        return read_diagnosis(kept).fix if kept else None
+        return self.read_said(domain).fix if self.read(domain).diagnosis else None
 
     def silence(self, domain: str = DOMAIN) -> None:
         names = (domain, f"_dmarc.{domain}", f"_domainkey.{domain}", f"bounces.{domain}")
         self.server.odd |= dict.fromkeys(names, _say_nothing)
         self.adviser.take(self.make_settings(timeout="100ms"))
+
+    def fail(self, domain: str) -> None:
+        """Let every question about a domain fail."""
+        names = (domain, f"_dmarc.{domain}", f"_domainkey.{domain}", f"bounces.{domain}")
+        self.server.odd |= dict.fromkeys(names, _fail)
 
     def speak(self) -> None:
         self.server.odd.clear()
@@ -179,7 +188,7 @@ CLOSED = {
 async def test_what_is_to_be_done_stands_in_the_case_and_in_the_log(house: House) -> None:
     house.refuse()
     assert await house.advise() == [diagnosed("publish-spf")]
-    said = read_diagnosis(house.read().diagnosis)
+    said = house.read_said()
     assert (said.domain, said.checked_at) == (DOMAIN, START + SECOND)
     (record,) = said.records
     assert (record.name, record.type, INCLUDE in record.value) == (DOMAIN, "TXT", True)
@@ -194,6 +203,31 @@ async def test_what_the_report_tells_of_the_mail_decides(house: House) -> None:
     assert (f"s1._domainkey.{DOMAIN}", "TXT") in house.server.list_asked()
 
 
+async def test_all_that_the_report_tells_is_asked_with(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked = []
+
+    async def note(question: Question, *others: Any) -> Diagnosis:
+        asked.append(question)
+        return await diagnose(question, *others)
+
+    monkeypatch.setattr(batch, "diagnose", note)
+    house.refuse(signatures=(Signature(DOMAIN, "s1"),))
+    await house.advise()
+    assert asked == [
+        Question(
+            domain=DOMAIN,
+            mail_from_domain=DOMAIN,
+            reason=Reason.SPF,
+            reply="smtp; 550 5.1.1 no such user",
+            signatures=(Signature(DOMAIN, "s1"),),
+            forwarded=False,
+            recipient_domain="kunde.example",
+        )
+    ]
+
+
 async def test_while_dns_is_silent_that_is_said_and_asked_again(house: House) -> None:
     house.silence()
     house.refuse()
@@ -205,7 +239,7 @@ async def test_while_dns_is_silent_that_is_said_and_asked_again(house: House) ->
     assert await house.advise() == []
     assert len(house.server.asked) > asked
     house.speak()
-    house.office.move(TRY_AGAIN)
+    house.office.move(2 * TRY_AGAIN)
     assert await house.advise() == [diagnosed("publish-spf")]
     assert house.read_fix() is Fix.PUBLISH_SPF
 
@@ -221,7 +255,7 @@ async def test_what_a_bad_resolver_says_is_never_read_as_no_record(
     house.adviser.take(house.make_settings(timeout="100ms"))
     house.refuse()
     assert await house.advise() == [diagnosed("not-checked")]
-    said = read_diagnosis(house.read().diagnosis)
+    said = house.read_said()
     assert {finding.state for finding in said.findings} == {State.NOT_CHECKED}
 
 
@@ -237,21 +271,169 @@ async def test_a_domain_whose_dns_is_silent_holds_no_other_up(house: House) -> N
     )
 
 
-async def test_with_very_many_cases_waiting_for_dns_no_more_is_asked(
+async def test_dead_domains_hold_up_no_other_however_many_they_are(
     house: House, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(senders, "MOST_POSTPONED", 1)
-    house.silence()
+    monkeypatch.setattr(senders, "MOST_POSTPONED", 2)
+    monkeypatch.setattr(batch, "AT_ONCE", 2)
+    for number in range(8):
+        house.fail(f"s{number}.example")
+        house.refuse("a", f"x@s{number}.example")
+    house.office.move(MINUTE)
+    house.refuse("b")
+    for _ in range(5):
+        await house.advise()
+    assert house.read_fix() is Fix.PUBLISH_SPF
+
+
+async def test_each_pause_after_a_failure_is_twice_as_long_up_to_the_usual_one(
+    house: House,
+) -> None:
+    house.fail(DOMAIN)
+    house.refuse()
+    asked_at = []
+    for _ in range(5 * 24 * 60 // 4):
+        house.server.asked.clear()
+        await house.adviser.advise(house.office.now)
+        await house.adviser.check(house.office.now)
+        if house.server.asked:
+            asked_at.append((house.office.now - START) // TRY_AGAIN)
+        house.office.move(TRY_AGAIN)
+    assert asked_at == [0, 1, 3, 7, 15, 31, 63, 127, 255, 511, 871, 1231, 1591]
+
+
+async def test_a_dead_domain_is_asked_about_once_for_all_its_authors(house: House) -> None:
+    house.fail(DOMAIN)
+    house.refuse("a", f"anna@{DOMAIN}")
+    await house.advise()
+    once = len(house.server.asked)
+    house.office.close(find_case_id(f"anna@{DOMAIN}", DOMAIN))
+    house.server.asked.clear()
+    for number in range(9):
+        house.refuse("b", f"x{number}@{DOMAIN}")
+    lines = await house.advise()
+    assert [line["fix"] for line in lines] == ["not-checked"] * 9
+    assert len(house.server.asked) == once
+    house.speak()
+    house.office.move(TRY_AGAIN)
+    lines = await house.advise()
+    assert {line["author"]: line["fix"] for line in lines} == {
+        f"x{number}@{DOMAIN}": "publish-spf" for number in range(9)
+    }
+
+
+async def test_a_domain_that_breaks_the_look_stops_no_other(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked = []
+
+    async def break_one(question: Question, *others: Any) -> Diagnosis:
+        asked.append(question.domain)
+        if question.domain == "gift.example":
+            raise RuntimeError(question.domain)
+        return await diagnose(question, *others)
+
+    monkeypatch.setattr(batch, "diagnose", break_one)
+    house.refuse("a", "ida@gift.example")
+    house.refuse("b")
+    failed, *lines = await house.advise()
+    exception = str(failed.pop("exception"))
+    assert exception.endswith("RuntimeError: gift.example\n")
+    assert failed == {
+        "event": "job_failed",
+        "case": find_case_id("ida@gift.example", "gift.example"),
+        "job": "look into a refused domain",
+        "error": "RuntimeError",
+    }
+    assert {line["subject"]: line["fix"] for line in lines} == {
+        "gift.example": "not-checked",
+        DOMAIN: "publish-spf",
+    }
+    asked.clear()
+    await house.advise()
+    assert asked == []
+
+
+async def test_a_dead_domain_is_checked_once_a_day(house: House) -> None:
     house.refuse()
     await house.advise()
+    house.fail(DOMAIN)
+    house.office.move(DAY)
+    asked = 0
+    for _ in range(2 * 24 * 60 // 4 - 1):
+        house.office.move(TRY_AGAIN)
+        house.server.asked.clear()
+        await house.adviser.check(house.office.now)
+        await house.adviser.advise(house.office.now)
+        asked += bool(house.server.asked)
+    assert (asked, house.read_fix()) == (2, Fix.PUBLISH_SPF)
+
+
+async def test_a_refusal_from_a_clock_that_is_ahead_is_looked_into_once(house: House) -> None:
+    house.office.move(5 * MINUTE)
+    house.refuse()
+    house.office.move(-5 * MINUTE)
+    assert await house.advise() == [diagnosed("publish-spf")]
     house.server.asked.clear()
-    house.refuse("b", "ida@other.example")
+    house.adviser.take(house.make_settings())  # without what the resolver has kept
+    assert (await house.advise(), house.server.asked) == ([], [])
+
+
+async def _refuse_after_the_mend(house: House) -> None:
+    """Tell the author what to publish; let a receiver refuse him who still keeps "no record"."""
+    house.refuse()
     await house.advise()
-    await house.check(SECOND)
-    assert house.server.asked == []
-    house.office.move(TRY_AGAIN)
+    house.office.move(20 * MINUTE)
+    assert len(house.office.send_due()) == 1
+    house.server.records[DOMAIN, "TXT"] = MERGED
+    house.adviser.take(house.make_settings())
+    house.office.move(40 * MINUTE)
+    house.refuse("b")
+    assert await house.advise() == [diagnosed("ask-receiver")]
+
+
+async def test_one_more_refusal_after_the_mend_leaves_the_case_open_for_two_days_only(
+    house: House,
+) -> None:
+    await _refuse_after_the_mend(house)
+    assert await house.check() == []
+    assert await house.check() == [CLOSED]
+
+
+async def test_nor_does_a_refusal_after_the_case_was_closed_keep_it_open_for_longer(
+    house: House,
+) -> None:
+    house.refuse()
     await house.advise()
-    assert house.read_fix("other.example") is not None
+    house.office.move(20 * MINUTE)
+    assert len(house.office.send_due()) == 1
+    house.server.records[DOMAIN, "TXT"] = MERGED
+    assert await house.check() == [CLOSED]
+    house.office.move(DAY)
+    house.refuse("b")
+    assert await house.advise() == [diagnosed("ask-receiver")]
+    assert await house.check() == []
+    assert await house.check() == [CLOSED]
+
+
+async def test_a_receiver_that_goes_on_refusing_keeps_the_case_open(house: House) -> None:
+    await _refuse_after_the_mend(house)
+    assert await house.check() == []
+    house.refuse("c")
+    await house.advise()
+    assert await house.check() == []
+    assert house.read().state == "open"
+
+
+async def test_where_nothing_was_to_be_mended_no_silence_closes_the_case(house: House) -> None:
+    house.server.records[DOMAIN, "TXT"] = MERGED
+    house.refuse()
+    assert await house.advise() == [diagnosed("ask-receiver")]
+    house.office.move(20 * MINUTE)
+    assert len(house.office.send_due()) == 1
+    for _ in range(4):
+        assert await house.check() == []
+    assert house.read().state == "open"
 
 
 async def test_with_dns_off_that_is_said_once(house: House) -> None:
@@ -296,6 +478,15 @@ async def test_what_changed_during_the_look_is_neither_stored_nor_told(house: Ho
     assert await house.advise() == [diagnosed("publish-spf")]
 
 
+async def test_what_was_found_within_the_second_of_the_refusal_is_told_once(house: House) -> None:
+    house.office.move(SECOND / 2)
+    house.refuse()
+    house.office.move(SECOND / 4)
+    await house.adviser.advise(house.office.now)
+    assert house.read_fix() is Fix.PUBLISH_SPF
+    assert await house.check() == []
+
+
 async def test_the_case_closes_on_the_day_when_dns_passes(house: House) -> None:
     house.refuse()
     await house.advise()
@@ -327,7 +518,8 @@ async def test_dns_that_fails_proves_nothing_and_takes_nothing_back(house: House
     assert (house.read().state, house.read_fix()) == ("open", Fix.PUBLISH_SPF)
     house.server.records[DOMAIN, "TXT"] = MERGED
     house.speak()
-    assert await house.check(TRY_AGAIN) == [CLOSED]
+    assert await house.check(TRY_AGAIN) == []
+    assert await house.check() == [CLOSED]
 
 
 async def test_what_dns_could_not_say_when_it_was_told_is_found_out_later(house: House) -> None:
@@ -340,7 +532,8 @@ async def test_what_dns_could_not_say_when_it_was_told_is_found_out_later(house:
     assert entry.diagnosis is not None
     assert entry.diagnosis.fix is Fix.NOT_CHECKED
     house.speak()
-    assert await house.check() == [diagnosed("publish-spf")]
+    assert await house.check() == []
+    assert await house.advise() == [diagnosed("publish-spf")]
 
 
 async def test_a_case_is_closed_a_day_later_if_a_notice_of_it_is_on_its_way(house: House) -> None:
@@ -360,7 +553,7 @@ async def test_a_case_is_closed_a_day_later_if_a_notice_of_it_is_on_its_way(hous
 async def test_all_that_is_to_be_checked_is_checked_in_one_beat(
     house: House, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(senders, "AT_ONCE", 2)
+    monkeypatch.setattr(batch, "AT_ONCE", 2)
     for number in range(5):
         house.refuse("a", f"x@d{number}.example")
     for _ in range(3):
@@ -411,6 +604,7 @@ def test_a_domain_is_mended_when_nothing_is_left_to_do_that_dns_can_show(
     known: Fix, now: Fix
 ) -> None:
     assert is_mended(diagnosis(known), diagnosis(now)) is (known in TO_BE_SEEN)
+    assert not is_mended(diagnosis(Fix.OURS, SPF_GOOD), diagnosis(now)), "never shown by DNS"
 
 
 @pytest.mark.parametrize(

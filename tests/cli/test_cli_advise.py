@@ -19,6 +19,7 @@ from dns.rdatatype import RdataType
 from bounced.advisor.dns import Outcome, Resolver
 from bounced.config import DnsSettings
 from bounced.daemon import read_clock
+from tests.advisor.dkim_keys import make_ed25519_key
 from tests.advisor.failing import refuse
 from tests.advisor.nameserver import NameServer
 from tests.cli.conftest import CommandLine
@@ -34,6 +35,7 @@ RECORDS = {
     ("gut.example", "TXT"): ['"v=spf1 include:_spf.app.example -all"'],
     ("gut.example", "MX"): ["10 mail.firma.example."],
     ("_dmarc.gut.example", "TXT"): ['"v=DMARC1; p=none"'],
+    ("s1.dkim.app.example", "TXT"): [f'"v=DKIM1; k=ed25519; p={make_ed25519_key()}"'],
     ("xn--mller-kva.example", "MX"): ["10 mail.firma.example."],
 }
 CONFIG = """\
@@ -124,7 +126,7 @@ def test_a_person_reads_what_to_do_in_the_words_of_the_notices(advised: CommandL
     lines = outcome.out.splitlines()
     assert lines[0] == "firma.example: merge-spf"
     assert "  mail from       firma.example" in lines
-    assert "  SPF look-ups    0 of 10, 1 with the record" in lines
+    assert "  SPF look-ups    0 of 10, 1 with ours" in lines
     assert any("Sie" in line for line in lines)
     english = advised("advise", "firma.example", "--language", "en")
     assert "Sie" not in english.out
@@ -190,6 +192,25 @@ def test_dns_that_is_switched_off_is_said_to_be(bounced: CommandLine) -> None:
     assert outcome.complaints == ["bounced: dns.enabled is false: nothing can be looked up"]
     freemail = bounced("advise", "max@gmx.de", "--reason", "dmarc", "--json")
     assert (freemail.code, freemail.rows[0]["fix"]) == (1, "use-our-address")
+
+
+@pytest.mark.parametrize("who", ["co.uk", "max@gov.uk", "or.at"])
+def test_a_domain_below_which_others_register_is_nobodys(bounced: CommandLine, who: str) -> None:
+    outcome = bounced("advise", who)
+    assert outcome.code == 65
+    domain = who.rpartition("@")[2]
+    assert outcome.complaints == [
+        f"bounced: {domain}: nobody can have addresses there, only in a domain below it"
+    ]
+
+
+def test_a_domain_that_does_not_exist_is_said_so(advised: CommandLine) -> None:
+    outcome = advised("advise", "gone.example", "--reason", "dmarc", "--json")
+    assert (outcome.code, outcome.rows[0]["fix"], outcome.rows[0]["records"]) == (
+        1,
+        "use-our-address",
+        [],
+    )
 
 
 @pytest.mark.parametrize("who", ["", "firma", "max@", "@", "192.0.2.1", "a b.example", "x..y"])

@@ -199,7 +199,9 @@ class TestLists:
         self, bounced: CommandLine, office: Office
     ) -> None:
         case = office.fail("s3", verdict=SPF).case
-        (refused,) = office.ledger.read(lambda c: diagnoses.find_undiagnosed(c, 1))
+        (refused,) = office.ledger.read(
+            lambda c: diagnoses.find_undiagnosed(c, 1, asked_before=office.now)
+        )
         office.ledger.write(
             lambda c: diagnoses.store(c, refused, DIAGNOSIS, office.now, is_final=True)
         )

@@ -22,9 +22,9 @@ from bounced.diagnosis import (
 from bounced.ledger import authors, diagnoses, entries, outbox, rounds, schema
 from bounced.ledger.diagnoses import RefusedDomain
 from bounced.ledger.policy import find_case_id
-from bounced.ledger.records import ClaimedNotice, NoticeState
+from bounced.ledger.records import ClaimedNotice, MendedDomain, NoticeState
 from bounced.ledger.reports import Finding
-from bounced.model import Category, Reason, Signature, Verdict
+from bounced.model import Category, Reason, Signature, TokenType, Verdict
 from tests.ledger.office import (
     AUTHOR,
     DAY,
@@ -67,7 +67,8 @@ def refuse(send: str, office: Office, verdict: Verdict = SPF, **returned: Any) -
 
 
 def find(office: Office, limit: int = 10, **more: Any) -> list[RefusedDomain]:
-    return office.ledger.read(lambda c: diagnoses.find_undiagnosed(c, limit, **more))
+    named = {"asked_before": office.now} | more
+    return office.ledger.read(lambda c: diagnoses.find_undiagnosed(c, limit, **named))
 
 
 def find_to_check(office: Office, limit: int = 10, **more: Any) -> list[RefusedDomain]:
@@ -136,6 +137,7 @@ def test_a_refused_domain_comes_with_what_its_latest_mail_tells(office: Office) 
             reason=Reason.DMARC,
             last_strike_at=office.now,
             mail_from_domain="bounces.bau.example",
+            recipient_domain="kunde.example",
             signatures=SIGNATURES,
             reply="smtp; 550 5.1.1 no such user",
             forwarded=False,
@@ -151,7 +153,11 @@ def test_a_refused_domain_comes_with_what_its_latest_mail_tells(office: Office) 
         pytest.param("", "bounce.example.com", id="null"),
         pytest.param(None, "bounce.example.com", id="not told"),
         pytest.param("mailer-daemon", "bounce.example.com", id="without a domain"),
-        pytest.param("SRS0=x=y=bau.example=anna@fwd.example", "fwd.example", id="rewritten"),
+        pytest.param(
+            "SRS0=x=y=bau.example=anna@fwd.example", "bounce.example.com", id="rewritten"
+        ),
+        pytest.param("srs1+x@fwd.example", "bounce.example.com", id="rewritten twice"),
+        pytest.param("srsteam@bau.example", "bau.example", id="only looks rewritten"),
         pytest.param("b@Müller.example", "xn--mller-kva.example", id="in A-labels"),
     ],
 )
@@ -161,6 +167,14 @@ def test_the_mail_from_domain_is_that_of_the_mail_else_of_the_reports_recipient(
     office.receive(refuse("a", office, return_path=return_path))
     (case,) = find(office)
     assert case.mail_from_domain == expected
+
+
+def test_the_mail_from_domain_is_our_tokens_whatever_the_report_says(office: Office) -> None:
+    found = refuse("a", office, return_path="b@app.example")
+    arrival = replace(found.arrival, token_type=TokenType.SEND, token_id="0" * 16)
+    office.receive(replace(found, arrival=arrival))
+    (case,) = find(office)
+    assert case.mail_from_domain == "bounce.example.com"
 
 
 def test_of_a_report_from_a_file_the_mail_from_domain_is_not_known(office: Office) -> None:
@@ -232,6 +246,55 @@ def test_what_is_due_first_is_looked_into_first(office: Office) -> None:
     assert [case.domain for case in find(office, 1, without={first})] == ["a.example"]
 
 
+def test_what_dns_failed_for_comes_after_what_nobody_has_asked_about(office: Office) -> None:
+    """Also after what is due later, or of which nobody is to be told."""
+    for name in ("b", "a"):
+        office.fail("x", verdict=SPF, author=f"x@{name}.example")
+        (case,) = find(office, 1)
+        assert store(office, case, Fix.NOT_CHECKED, is_final=False)
+        office.move(MINUTE)
+    office.configure(max_notices=0)
+    office.fail("x", verdict=SPF, author="x@c.example")
+    found = [case.domain for case in find(office)]
+    assert found == ["c.example", "b.example", "a.example"]
+    found = [case.domain for case in find(office, asked_before=office.now - 2 * MINUTE)]
+    assert found == ["c.example", "b.example"]
+
+
+def test_a_strike_from_a_clock_that_is_ahead_is_looked_into_once(office: Office) -> None:
+    office.fail("a", verdict=SPF)
+    (case,) = find(office)
+    office.move(-5 * MINUTE)
+    assert store(office, case)
+    assert find(office) == []
+
+
+def test_what_is_still_to_be_looked_into_is_not_looked_at_for_the_day(office: Office) -> None:
+    office.fail("a", verdict=SPF)
+    look(office)
+    office.move(2 * DAY)
+    assert len(find_to_check(office)) == 1
+    office.fail("b", verdict=SPF)
+    assert find_to_check(office) == []
+
+
+def test_a_case_knows_what_its_author_was_told_so_far(office: Office) -> None:
+    said = []
+    for name, fix in (("a", Fix.PUBLISH_SPF), ("b", Fix.ASK_RECEIVER)):
+        office.fail(name, verdict=SPF)
+        look(office, fix)
+        said.append(diagnosis(fix, office.now))
+        tell(office)
+        office.move(7 * DAY)
+    (case,) = find_to_check(office)
+    assert case.told == tuple(reversed(said))
+    assert mend(office, case) is not None
+    office.move(QUIET)
+    office.fail("c", verdict=SPF)
+    (again,) = find(office)
+    assert again.told == case.told
+
+
 def test_a_case_that_changed_while_dns_was_asked_keeps_what_it_has(office: Office) -> None:
     office.fail("a", verdict=SPF)
     (case,) = find(office)
@@ -292,8 +355,8 @@ def test_a_refused_domain_is_looked_at_again_after_a_day(office: Office) -> None
     tell(office)
     assert find_to_check(office) == []
     office.move(DAY)
-    assert find_to_check(office) == [replace(case, diagnosis=diagnosis(at=START + MINUTE))]
-    assert find_to_check(office, without={CASE}) == []
+    said = diagnosis(at=START + MINUTE)
+    assert find_to_check(office) == [replace(case, diagnosis=said, told=(said,))]
     assert store_check(office, case, None)
     assert find_to_check(office) == []
     assert read_case(office).diagnosis == write_diagnosis(diagnosis(at=START + MINUTE))
@@ -376,16 +439,20 @@ def test_a_mended_domain_that_fails_again_has_three_new_notices(office: Office) 
             office.move(15 * MINUTE)
             told += [entry.number for sent in office.send_due() for entry in sent.entries]
             office.move(7 * DAY)
-        if not read_case(office).diagnosis:
-            set_diagnosis(office)
+        set_diagnosis(office)
         (case,) = find_to_check(office)
         mend(office, case)
+        office.move(HOUR)
     assert told == [1, 2, 3, 1, 2, 3]
 
 
 def set_diagnosis(office: Office) -> None:
     """Write down what DNS said, though nobody is to be told of the case."""
-    said = {"diagnosis": write_diagnosis(diagnosis()), "checked_at": START}
+    said = {
+        "diagnosis": write_diagnosis(diagnosis()),
+        "checked_at": START,
+        "advised_at": office.now,
+    }
     office.ledger.write(lambda c: c.execute(schema.cases.update().values(said)))
 
 
@@ -410,27 +477,29 @@ def test_a_case_that_failed_again_while_dns_was_asked_is_not_closed(office: Offi
     assert read_case(office).state == "open"
 
 
-def mend_told(office: Office) -> None:
-    """Tell of a refused domain, then find it mended."""
+def mend_told(office: Office) -> MendedDomain:
+    """Tell of a refused domain, then find it mended; return that."""
     office.fail(f"a{office.now}", verdict=SPF)
     case = look(office)
     tell(office)
     office.move(7 * DAY)
     assert mend(office, case) is not None
+    mended = MendedDomain(DOMAIN, office.now)
     office.move(HOUR)
+    return mended
 
 
 def test_the_next_notice_says_that_a_domain_is_in_order(office: Office) -> None:
-    mend_told(office)
+    mended = mend_told(office)
     office.fail("b")
-    assert tell(office).mended == (DOMAIN,)
+    assert tell(office).mended == (mended,)
     office.move(2 * DAY)
     office.fail("c")
     assert tell(office).mended == ()
 
 
 def test_every_attempt_and_every_reader_of_a_notice_has_the_same_domains(office: Office) -> None:
-    mend_told(office)
+    mended = mend_told(office)
     office.fail("b")
     office.move(HOUR)
     claimed = office.claim()
@@ -441,21 +510,21 @@ def test_every_attempt_and_every_reader_of_a_notice_has_the_same_domains(office:
     office.move(HOUR)
     again = office.claim()
     assert again is not None
-    assert (again.notice, again.mended) == (claimed.notice, (DOMAIN,))
+    assert (again.notice, again.mended) == (claimed.notice, (mended,))
     office.start_data(again)
     office.settle(again)
     read = office.ledger.read(lambda c: entries.read_notice(c, claimed.notice))
     assert read is not None
-    assert read.mended == (DOMAIN,)
+    assert read.mended == (mended,)
 
 
 def test_after_a_notice_that_never_arrived_the_next_one_says_it(office: Office) -> None:
-    mend_told(office)
+    mended = mend_told(office)
     office.fail("b")
     office.move(HOUR)
     for state, expected in (
-        (NoticeState.FAILED, (DOMAIN,)),
-        (NoticeState.OUTCOME_UNKNOWN, (DOMAIN,)),
+        (NoticeState.FAILED, (mended,)),
+        (NoticeState.OUTCOME_UNKNOWN, (mended,)),
         (NoticeState.SENT, ()),
     ):
         claimed = office.claim()
@@ -480,6 +549,7 @@ def test_a_domain_that_is_mended_while_a_notice_is_on_its_way_stands_in_the_next
     claimed = office.claim()
     assert claimed is not None
     office.move(MINUTE)
+    mended_at = office.now
     assert mend(office, case) is not None
     office.start_data(claimed)
     office.move(MINUTE)
@@ -487,7 +557,7 @@ def test_a_domain_that_is_mended_while_a_notice_is_on_its_way_stands_in_the_next
     assert claimed.mended == ()
     office.move(2 * DAY)
     office.fail("c")
-    assert tell(office).mended == (DOMAIN,)
+    assert tell(office).mended == (MendedDomain(DOMAIN, mended_at),)
 
 
 def test_what_has_failed_again_by_then_is_not_said_to_be_in_order(office: Office) -> None:

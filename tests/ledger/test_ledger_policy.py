@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 
 import pytest
 
@@ -20,6 +20,7 @@ from bounced.ledger.policy import (
     find_due,
     find_interval,
     find_send_key,
+    find_sent,
     find_threshold,
 )
 from bounced.model import (
@@ -323,6 +324,29 @@ def test_the_age_runs_from_the_first_known_time() -> None:
         ages.append(find_age(facts, context))
     assert ages == [5 * DAY + 8 * HOUR, 2 * DAY, 3 * DAY, 4 * DAY]
     assert find_age(BARE, CONTEXT) is None
+
+
+TODAY = (START - datetime(1970, 1, 1, tzinfo=UTC)).days
+
+
+@pytest.mark.parametrize(
+    ("day", "arrived_at", "sent_at", "expected"),
+    [
+        pytest.param(None, START, START - DAY, START, id="at the relay"),
+        pytest.param(None, None, START - DAY, START - DAY, id="by its Date"),
+        pytest.param(None, None, None, None, id="never told"),
+        pytest.param(TODAY, None, None, START - 8 * HOUR, id="on the token's day"),
+        pytest.param(TODAY, START, None, START, id="at a time of that day"),
+        pytest.param(TODAY, START + DAY, START, START, id="by a Date of that day"),
+        pytest.param(TODAY, START + DAY, START - DAY, START - 8 * HOUR, id="as the token says"),
+    ],
+)
+def test_a_mail_was_sent(
+    day: int | None, arrived_at: datetime | None, sent_at: datetime | None, expected: datetime
+) -> None:
+    returned = replace(RETURNED, sent_at=sent_at)
+    report = replace(REPORT, arrived_at=arrived_at, returned=returned, dated_at=START + DAY)
+    assert find_sent(report, day) == expected
 
 
 @pytest.mark.parametrize("category", Category)

@@ -6,11 +6,15 @@ import re
 from dataclasses import replace
 from email import message_from_bytes, policy
 from email.message import EmailMessage
+from zoneinfo import ZoneInfo
 
 import pytest
 
+from bounced.advisor.spf.mend import find_records, read_records
+from bounced.advisor.spf.merge import insert_terms, join_records
+from bounced.advisor.spf.terms import parse_term, write_record, write_value
 from bounced.diagnosis import DnsRecord, Fix
-from bounced.ledger.records import ClaimedNotice, Entry
+from bounced.ledger.records import ClaimedNotice, Entry, MendedDomain
 from bounced.model import Reason
 from bounced.notifier.diagnoses import list_diagnoses
 from bounced.notifier.telling import build_view
@@ -29,6 +33,8 @@ from tests.notifier.building_site import (
 WORDS = load_words(None)
 COMPOSER = make_composer(links=make_link)
 DIAGNOSES = list_diagnoses(SENT_AT)
+NO_RECORD = {"crowded-spf", "overfull-spf", "no-record"}
+"""Whose SPF record is to be changed, though nobody can say how."""
 HOSTILE = (
     "v=spf1 ~all\r\nBcc: x@evil.example\r\n\r\n<script>alert(1)</script>",
     '"><img src=x onerror=alert(1)>\u202e',
@@ -89,10 +95,10 @@ def test_a_long_record_stands_on_one_line_in_both_parts(language: str) -> None:
     [record] = entry.diagnosis.records
     assert len(record.value) > 255
     mail = compose(make_notice(entry, language=language))
-    label = {"de": "Wert:    ", "en": "Value:    "}[language]
+    label = {"de": "Wert:           ", "en": "Value:         "}[language]
     assert f"\n  {label}{record.value}\n" in read_part(mail, "plain")
     cells = read_cells(read_part(mail, "html").replace("&#34;", '"'))
-    assert [record.name, record.type, record.value, record.replaces] == cells[1::2]
+    assert [record.name, "@", record.type, record.value, record.replaces] == cells[1::2]
 
 
 def test_records_are_an_aligned_list() -> None:
@@ -102,20 +108,22 @@ def test_records_are_an_aligned_list() -> None:
   Dieser Eintrag sagt, welche Server E-Mails im Namen der Domain
   verschicken dürfen (SPF):
 
-  Name:    bergerbau.example
-  Typ:     TXT
-  Wert:    v=spf1 a mx include:spf.post.example include:spf.example.com ~all
-  Ersetzt: v=spf1 a mx include:spf.post.example ~all
-  Ersetzt: v=spf1 a ~all
+  Name:           bergerbau.example
+  Name bei IONOS: @
+  Typ:            TXT
+  Wert:           v=spf1 a mx include:spf.post.example include:spf.example.com ~all
+  Ersetzt:        v=spf1 a mx include:spf.post.example ~all
+  Ersetzt:        v=spf1 a ~all
 
   Dieser Eintrag sagt, was mit E-Mails geschehen soll, die sich nicht
   ausweisen (DMARC). So, wie er hier steht, verbietet er nichts:
 
-  Name:    _dmarc.bergerbau.example
-  Typ:     TXT
-  Wert:    v=DMARC1; p=none; rua=mailto:dmarc@example.com
+  Name:           _dmarc.bergerbau.example
+  Name bei IONOS: _dmarc
+  Typ:            TXT
+  Wert:           v=DMARC1; p=none; rua=mailto:dmarc@example.com
 
-Manche Webhoster ergänzen"""
+Bis ein Eintrag überall gilt"""
         in text
     )
 
@@ -127,7 +135,7 @@ def test_hoster_and_day_of_the_look_stand_below_the_records(name: str) -> None:
     text = " ".join(read_part(compose(make_notice(entry)), "plain").split())
     is_checked = name not in {"not-checked", "use-our-address"}
     assert ("Einträge geprüft: Freitag, 20. November 2026, 14:03 Uhr" in text) is is_checked
-    is_to_publish = bool(entry.diagnosis.records) or name in {"crowded-spf", "no-record"}
+    is_to_publish = bool(entry.diagnosis.records) or name in NO_RECORD
     assert ("Das DNS Ihrer Domain liegt bei IONOS: „Domains & SSL“" in text) is is_to_publish
 
 
@@ -167,6 +175,7 @@ def test_the_letter_to_the_web_host_stands_on_the_page_only() -> None:
     ("name", "label"),
     [
         ("publish-spf", "Copy the records, with a message ready for your web host"),
+        ("crowded-spf", "Go to the message ready for your web host"),
         ("no-record", "Report that it has been put right"),
         ("use-our-address", "Report that it has been put right"),
         ("not-checked", "Report that it has been put right"),
@@ -185,7 +194,7 @@ def test_from_which_address_of_ours_he_may_send_is_named() -> None:
     for address, said in (("post@baudoku.example", True), ("", False)):
         view = build_view(notice, WORDS["de"], SETTINGS, None, from_address=address)
         action = view.sections[0].groups[0].action
-        assert ("mit unserer Absenderadresse post@baudoku.example," in action) is said
+        assert ("mit unserer Absenderadresse post@baudoku.example." in action) is said
 
 
 @pytest.mark.parametrize(("name", "is_asked"), [("publish-dkim", True), ("ours", False)])
@@ -201,13 +210,22 @@ def test_the_last_notice_asks_nothing_of_him_where_the_fault_is_ours(
 @pytest.mark.parametrize("kind", ["plain", "html"])
 def test_a_domain_that_is_in_order_by_now_is_told_before_the_closing(kind: str) -> None:
     notice = make_notice(make_case(Reason.CONTENT, make_strike("planung@amt.example")))
-    mended = replace(notice, mended=("firma.example", "xn--mller-kva.example"))
+    mended = replace(
+        notice,
+        mended=tuple(
+            MendedDomain(domain, SENT_AT) for domain in ("firma.example", "xn--mller-kva.example")
+        ),
+    )
     text = " ".join(re.sub("<[^>]*>", " ", read_part(compose(mended), kind)).split())
-    ending = "Was mit diesem Absender abgewiesen wurde, verschicken Sie bitte noch einmal."
-    middle = "sind inzwischen in Ordnung; das hat unsere tägliche Prüfung ergeben."
+    ending = (
+        "Was mit diesem Absender abgewiesen wurde, verschicken Sie bitte noch einmal, falls das "
+        "noch nicht geschehen ist."
+    )
+    when = WORDS["de"].say_time(SENT_AT, ZoneInfo(SETTINGS.timezone))
+    middle = f"sind in Ordnung; das hat unsere Prüfung am {when} ergeben."
     assert (
         f"Die Einträge für firma.example {middle} {ending} "
-        f"Die Einträge für müller.example (xn--mller-kva.example) {middle} {ending} "
+        f"Die Einträge für müller.example {middle} {ending} "
         "Zu dieser Adresse erhalten Sie höchstens 3 Hinweise."
     ) in text
     assert "in Ordnung" not in read_part(compose(notice), kind)
@@ -216,7 +234,16 @@ def test_a_domain_that_is_in_order_by_now_is_told_before_the_closing(kind: str) 
 def test_a_domain_that_was_refused_again_is_not_said_to_be_in_order() -> None:
     notice = make_notice(make_domain("publish-dkim"))
     view = build_view(
-        replace(notice, mended=("bergerbau.example", "b.example")), WORDS["de"], SETTINGS, None
+        replace(
+            notice,
+            mended=(
+                MendedDomain("bergerbau.example", SENT_AT),
+                MendedDomain("b.example", SENT_AT),
+            ),
+        ),
+        WORDS["de"],
+        SETTINGS,
+        None,
     )
     assert [line.split()[3] for line in view.mended] == ["b.example"]
 
@@ -277,6 +304,18 @@ def test_the_same_advice_gives_the_same_bytes_at_every_attempt() -> None:
     again = replace(notice, attempts=2, entries=tuple(reversed(notice.entries)))
     composer = make_composer()
     assert composer.compose(again).as_bytes() == composer.compose(notice).as_bytes()
+
+
+@pytest.mark.parametrize("name", [name for name in DIAGNOSES if name.endswith("-spf")])
+def test_the_spf_records_of_the_examples_are_what_would_be_proposed(name: str) -> None:
+    ours = parse_term("include:spf.example.com")
+    assert ours is not None
+    for record in DIAGNOSES[name][1].records[:1]:
+        texts = (record.replaces or "v=spf1 ?all").splitlines()
+        assert find_records(texts) == tuple(texts)
+        joined = join_records(read_records(texts).records)
+        terms = tuple(term for term in joined if "lapsed" not in term.argument)
+        assert record.value == write_value(write_record(insert_terms(terms, (ours,))))
 
 
 def test_every_fix_has_its_example() -> None:

@@ -39,6 +39,7 @@ PAGES = PageSettings(
     quote_subject=True,
     webhook=True,
     from_address="",
+    check_interval=timedelta(days=1),
 )
 
 

@@ -49,6 +49,11 @@ PUBLISH_DKIM = replace(
 )
 """Three keys of ours are missing in his zone."""
 OURS = replace(MERGE_SPF, fix=Fix.OURS, records=())
+"""The SPF record of our own domain lacks our servers."""
+UNSIGNED = replace(
+    OURS, findings=(DiagnosisFinding(Check.SPF, State.PASS, "bounce.example.com: 192.0.2.1"),)
+)
+"""Our servers do not sign; of that DNS knows nothing."""
 USE_OUR_ADDRESS = replace(MERGE_SPF, fix=Fix.USE_OUR_ADDRESS, freemail=True, records=())
 ASK_RECEIVER = replace(MERGE_SPF, fix=Fix.ASK_RECEIVER, records=())
 PASSED = replace(MERGE_SPF, fix=Fix.NONE, findings=(), records=())

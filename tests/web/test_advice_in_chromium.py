@@ -10,7 +10,7 @@ from bounced.diagnosis import DnsRecord
 from tests.ledger.office import SPF
 from tests.web.chromium import Browser, needs_browser
 from tests.web.conftest import House
-from tests.web.diagnoses import DMARC, MERGE_SPF, NEW, NOT_CHECKED, OLD, PUBLISH_DKIM
+from tests.web.diagnoses import DMARC, MERGE_SPF, NEW, NOT_CHECKED, OLD, OURS, PUBLISH_DKIM
 from tests.web.told import tell
 
 pytestmark = needs_browser
@@ -28,7 +28,7 @@ STRANGE = replace(
 LONG = replace(
     MERGE_SPF,
     records=(
-        DnsRecord("bau.example", "TXT", f'"{"v=spf1 " + "x" * 240}" "-all"', f"{OLD}\n{OLD}"),
+        DnsRecord("bau.example", "TXT", f'"v=spf1 {"x" * 240}" "-all"', f"{OLD}\n{'y ' * 120}"),
         DMARC,
     ),
 )
@@ -69,8 +69,10 @@ async def test_with_the_keyboard_each_button_copies_exactly_what_stands_there(
     one, other = STRANGE.records
     copied = {
         "name-1": one.name,
+        "short-1": "@",
         "value-1": one.value,
         "name-2": other.name,
+        "short-2": "s1._domainkey",
         "value-2": other.value,
         "message": await copier.evaluate("document.getElementById('message').textContent"),
     }
@@ -118,16 +120,16 @@ async def test_without_scripts_there_are_no_buttons_and_all_can_be_selected(
     sqlite_house: House, site: str, browser: Browser
 ) -> None:
     await browser.open(site + tell(sqlite_house, verdict=SPF, diagnosis=MERGE_SPF).page)
-    assert await browser.walk("Ist in Ordnung gebracht, bitte weiter versuchen") == [
+    assert await browser.walk("Ist in Ordnung gebracht") == [
         "Zum fertigen Text für Ihren Webhoster oder Ihre IT",
         "E-Mail mit diesem Text öffnen",
         "Einzelheiten für Ihre IT (auf Englisch)",
-        "Ist in Ordnung gebracht, bitte weiter versuchen",
+        "Ist in Ordnung gebracht",
     ]
     shown = await browser.evaluate(
         "[...document.querySelectorAll('[data-copies]')].map(it => it.offsetParent === null)"
     )
-    assert shown == [True] * 5
+    assert shown == [True] * 7
     chosen = await browser.evaluate(
         "[...document.querySelectorAll('dd code, pre')].map(it => getComputedStyle(it).userSelect)"
     )
@@ -159,4 +161,9 @@ async def test_advice_is_for_everyone(
     assert browser.complaints == []
 
 
-DIAGNOSES = {"not-checked": NOT_CHECKED, "publish-dkim": PUBLISH_DKIM, "merge-spf": LONG}
+DIAGNOSES = {
+    "not-checked": NOT_CHECKED,
+    "publish-dkim": PUBLISH_DKIM,
+    "merge-spf": LONG,
+    "ours": OURS,
+}

@@ -77,12 +77,12 @@ def test_a_hoster_is_known_by_all_servers_of_a_zone(
         (
             "ionos",
             "de",
-            "IONOS: „Domains & SSL“ > Zahnrad neben der Domain > „DNS“; den Namen dort ohne die Domain am Ende eintragen",
+            "IONOS: „Domains & SSL“ > Zahnrad neben der Domain > „DNS“",
         ),
         (
             "ionos",
             "en",
-            "IONOS: “Domains & SSL” > gear beside the domain > “DNS”; enter the name there without the domain at its end",
+            "IONOS: “Domains & SSL” > gear beside the domain > “DNS”",
         ),
         (
             "all-inkl",

@@ -229,15 +229,19 @@ CASES = (
         "pass",
         offers={**OFFERS, "dkim_cnames": ["s1={domain}.dkim.sender.test"]},
     ),
-    # RFC 4592: the wildcard answers for every name of a key.
+    # RFC 4592 §2.2.1: the wildcard answers for every name of a key, and yields to ours.
     _key(
         "keys-wildcard",
         ("* CNAME web", "web A 198.51.100.80"),
         "publish-dkim",
-        "broken",
-        {
-            "s1": "CNAME web.keys-wildcard.test",
-            "s2": "CNAME web.keys-wildcard.test",
-        },
+        "missing",
+        _BOTH,
+    ),
+    _key(
+        "keys-wildcard-text",
+        ('* TXT "v=spf1 -all"',),
+        "publish-dkim",
+        "missing",
+        _BOTH,
     ),
 )

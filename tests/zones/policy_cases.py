@@ -23,16 +23,16 @@ def _policy(
     state: str,
     *,
     below: str = "",
-    starter: str | None = None,
+    value: str = STARTER,
     replaces: str | None = None,
 ) -> Case:
     """Return a case of a mail that is well signed by the From domain, and refused for DMARC.
 
-    `below` is what the From domain has before the zone's name; `starter` where a policy is to be.
+    `below` is what the From domain has before the zone's name; `value` the policy that is to be.
     """
     top = f"{name}.test"
     domain = f"{below}{top}"
-    record = (starter or f"_dmarc.{top}", "TXT", STARTER, replaces)
+    record = (f"_dmarc.{top}", "TXT", value, replaces)
     return Case(
         name,
         (Zone(top, (*lines, f"mail._domainkey.{domain}. {GOOD_KEY.partition(' ')[2]}")),),
@@ -220,6 +220,27 @@ ABSENT = (
         replaces="v=DMARC1; p=none\nv=DMARC1; p=reject",
     ),
     _policy(
+        "policy-several-reports",
+        [
+            '_dmarc TXT "v=DMARC1; p=quarantine; rua=mailto:a@policy.test"',
+            '_dmarc TXT "v=DMARC1; p=reject; rua=mailto:b@policy.test"',
+        ],
+        "publish-dmarc",
+        "broken",
+        value="v=DMARC1; p=quarantine; rua=mailto:a@policy.test,mailto:b@policy.test",
+        replaces=(
+            "v=DMARC1; p=quarantine; rua=mailto:a@policy.test\n"
+            "v=DMARC1; p=reject; rua=mailto:b@policy.test"
+        ),
+    ),
+    # RFC 4592 §2.2.1: what a wildcard gives yields to the record, and stays.
+    _policy(
+        "policy-wildcard-alias",
+        ["* CNAME web.hoster.test."],
+        "publish-dmarc",
+        "missing",
+    ),
+    _policy(
         "policy-odd",
         ['_dmarc TXT "v=DMARC1; p=maybe"'],
         "publish-dmarc",
@@ -232,6 +253,7 @@ ABSENT = (
         ['_dmarc TXT "v=dmarc1; p=reject"'],
         "publish-dmarc",
         "broken",
+        value="v=DMARC1; p=none",
         replaces="v=dmarc1; p=reject",
     ),
     _policy("policy-misplaced", ['@ TXT "v=DMARC1; p=reject"'], "publish-dmarc", "missing"),
@@ -333,6 +355,21 @@ RETURN_PATHS = (
         "fail",
         [("bounces.path-taken.test", "CNAME", "bounces.sender.test", "A 198.51.100.7")],
     ),
+    # RFC 4592 §2.2.1: what a wildcard gives yields to the CNAME, and stays.
+    *(
+        _return_path(
+            name,
+            ['_dmarc TXT "v=DMARC1; p=reject"', *lines],
+            "return-path-cname",
+            "missing",
+            [(f"bounces.{name}.test", "CNAME", "bounces.sender.test", None)],
+        )
+        for name, lines in (
+            ("path-wildcard-address", ["* A 198.51.100.7"]),
+            ("path-wildcard-text", ['* TXT "v=spf1 -all"']),
+            ("path-wildcard-alias", ["* CNAME web", "web A 198.51.100.7"]),
+        )
+    ),
     # The CNAME stands, and our mail does not use it yet (RFC 5321 §3.3).
     _return_path(
         "path-unused",
@@ -349,4 +386,20 @@ RETURN_PATHS = (
     ),
 )
 
-CASES = (*FOUND, *ABSENT, *UNREACHABLE, *ALIGNED, *RETURN_PATHS)
+# Ten look-ups are the most, and no record has room for ours: a return path needs none.
+STUCK = replace(
+    spf(
+        "path-beside-full-spf",
+        "v=spf1 include:ten.hoster.test mx -all",
+        "return-path-cname",
+        "broken",
+        before=11,
+        after=12,
+        lines=["@ MX 10 post", "post A 203.0.113.1"],
+    ),
+    offers={**OFFERS, **RETURN_PATH_OFFERS},
+    return_path="missing",
+    records=(("bounces.path-beside-full-spf.test", "CNAME", "bounces.sender.test", None),),
+)
+
+CASES = (STUCK, *FOUND, *ABSENT, *UNREACHABLE, *ALIGNED, *RETURN_PATHS)

@@ -9,11 +9,10 @@ from dataclasses import replace
 
 from tests.zones.authority import NOBODY, SILENCE, STRANGER, Zone
 from tests.zones.case import INCLUDE, Case, spf
-from tests.zones.spf_cases import ADDRESS, ASK, HOSTER_ADDRESS, MERGE, PUBLISH
+from tests.zones.spf_cases import ADDRESS, ASK, HOSTER_ADDRESS, MERGE, OTHERWISE, PUBLISH
 
 _NOT_CHECKED = "not-checked"
 _NEW = f"v=spf1 {INCLUDE} ?all"
-_PROVIDER = "use-our-address"
 
 
 def _unreachable(name: str, address: str, *, is_dead: bool) -> Case:
@@ -37,17 +36,14 @@ def _provided(name: str, *exchangers: str, freemail: bool) -> Case:
     domain = f"{name}.test"
     zone = Zone(domain, tuple(f"@ MX 10 {host}." for host in exchangers))
     if freemail:
-        return Case(name, (zone,), domain, domain, _PROVIDER, dkim=None, dmarc=None, freemail=True)
+        return Case(name, (zone,), domain, domain, OTHERWISE, dkim=None, dmarc=None, freemail=True)
     case = spf(name, [], PUBLISH, "missing", _NEW, after=1)
     return replace(case, zones=(zone,))
 
 
 def _absent(name: str, domain: str) -> Case:
-    """Return a case of a domain that is not there at all."""
-    record = (domain, "TXT", _NEW, None)
-    return Case(
-        name, (), domain, domain, PUBLISH, spf="missing", records=(record,), lookups=(None, 1)
-    )
+    """Return a case of a domain that is not there at all, so that nobody can publish anything."""
+    return Case(name, (), domain, domain, OTHERWISE, dkim=None, dmarc=None)
 
 
 OURS = (
@@ -199,9 +195,9 @@ LED = (
         ),
         "post.alias.test",
         "post.alias.test",
-        MERGE,
+        OTHERWISE,
         spf="fail",
-        lookups=(0, None),
+        lookups=(0, 0),
         passing=(ADDRESS,),
     ),
     spf(
@@ -228,10 +224,9 @@ LED = (
                 "office.wildcard.test",
                 "TXT",
                 f"v=spf1 ip4:{ADDRESS} {INCLUDE} -all",
-                f"v=spf1 ip4:{ADDRESS} -all",
+                None,  # RFC 4592 §2.2.1: what a wildcard gives is not to be replaced
             ),
         ),
-        dkim="broken",
         lookups=(0, 1),
         passing=(ADDRESS,),
     ),
@@ -260,9 +255,21 @@ PROVIDED = (
     _provided("workspace", "aspmx.l.google.com", "alt1.aspmx.l.google.com", freemail=False),
     _provided("microsoft", "microsoft.mail.protection.outlook.com", freemail=False),
     _provided("ionos", "mx00.kundenserver.de", "mx01.kundenserver.de", freemail=False),
-    # Known without asking DNS.
+    # Known without asking DNS. Below Microsoft's domain a customer has a name, and no zone.
     Case(
-        "freemail-known", (), "gmx.de", "gmx.de", _PROVIDER, dkim=None, dmarc=None, freemail=True
+        "tenant",
+        (),
+        "firma.onmicrosoft.com",
+        "bounces.sender.test",
+        OTHERWISE,
+        dkim=None,
+        dmarc=None,
+        freemail=True,
+    ),
+    # RFC 8020: there is no such name, so nothing below it either.
+    _absent("gone", "info.no-such-firm.test"),
+    Case(
+        "freemail-known", (), "gmx.de", "gmx.de", OTHERWISE, dkim=None, dmarc=None, freemail=True
     ),
 )
 

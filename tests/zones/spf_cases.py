@@ -9,6 +9,8 @@ from tests.zones.authority import Zone
 from tests.zones.case import BY_ADDRESS, INCLUDE, quote, spf
 
 MERGE, ASK, PUBLISH = "merge-spf", "ask-receiver", "publish-spf"
+OTHERWISE = "use-our-address"
+"""Where no record can be proposed."""
 
 ADDRESS = "198.51.100.7"
 """Of the author's own server."""

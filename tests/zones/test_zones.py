@@ -184,6 +184,8 @@ def test_a_case_is_mended_when_its_advice_was_followed(
     before, after = (
         read_diagnosis(json.dumps(each[case.name])) for each in (advised, followed[0])
     )
+    assert before is not None
+    assert after is not None
     assert after.fix is not before.fix
     assert is_mended(before, after) is (case.remains is None)
     assert case.remains in {None, after.fix.value}

@@ -10,9 +10,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv6Address
 
-from dns.rdatatype import RdataType
-
-from bounced.advisor.dns import Outcome, Resolver
+from bounced.advisor.dns import Resolver
+from bounced.advisor.spf.apart import Ask, run_apart
 from bounced.advisor.spf.evaluate import Verdict, check_hosts, has_passed
 from bounced.advisor.spf.facts import Facts, UnansweredError
 from bounced.advisor.spf.mend import Reading, find_records, read_records
@@ -27,6 +26,7 @@ from bounced.advisor.spf.terms import (
     write_value,
 )
 from bounced.advisor.spf.tree import Tree, walk_record
+from bounced.advisor.wildcard import name_beside
 from bounced.diagnosis import DnsRecord, State
 from bounced.model import domain_key
 
@@ -61,7 +61,7 @@ class SpfLook:
     lookups_before: int | None
     """Of the record that is there; None: there is none, or they could not be counted."""
     lookups_after: int | None
-    """Of the record to publish."""
+    """Of the record to publish; without one, how many it would need if that is why."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,7 +80,7 @@ async def examine_spf(resolver: Resolver, domain: str, offer: SpfOffer) -> SpfLo
     key = domain_key(domain)
     try:
         async with asyncio.timeout(LONGEST_S):
-            return await _Examination(resolver, key).run(offer)
+            return await run_apart(resolver, lambda ask: _Examination(ask, key).run(offer))
     except UnansweredError as error:
         return _say_unknown(str(error))
     except TimeoutError:
@@ -94,10 +94,9 @@ def _say_unknown(detail: str) -> SpfLook:
 class _Examination:
     """One look at one domain."""
 
-    def __init__(self, resolver: Resolver, domain: str) -> None:
-        self._resolver = resolver
+    def __init__(self, ask: Ask, domain: str) -> None:
         self._domain = domain
-        self._facts = Facts(resolver)
+        self._facts = Facts(ask)
 
     async def run(self, offer: SpfOffer) -> SpfLook:
         texts = find_records(await self._facts.ask_texts(self._domain))
@@ -155,26 +154,26 @@ class _Examination:
                 said = [each.removeprefix(LEFT_OUT) for each in proposal.remarks]
                 findings = tuple(each for each in findings if each not in said)
                 findings += (*reading.remarks, *proposal.remarks)
-                record = self._make_record(proposal, present.texts)
+                record = await self._make_record(proposal, present.texts)
                 lookups = proposal.lookups
         findings = tuple(dict.fromkeys(findings))
         return SpfLook(present.state, present.detail, findings, record, present.lookups, lookups)
 
-    def _make_record(self, proposal: Proposal, texts: Sequence[str]) -> DnsRecord | None:
+    async def _make_record(self, proposal: Proposal, texts: Sequence[str]) -> DnsRecord | None:
         if proposal.record is None:
             return None
+        # RFC 4592 §2.2.1: what a wildcard gives does not stand here, and yields to what does.
+        beside = await self._facts.ask_texts(name_beside(self._domain)) if texts else ()
+        stands_here = not set(texts) <= set(beside)
         value = write_value(proposal.record)
-        return DnsRecord(self._domain, "TXT", value, "\n".join(texts) or None)
+        return DnsRecord(
+            self._domain, "TXT", value, "\n".join(texts) or None if stands_here else None
+        )
 
     async def _find_alias(self) -> str | None:
         """Say whose records the domain has, if it is an alias: beside a CNAME no TXT may stand."""
-        answer = await self._resolver.lookup(self._domain, RdataType.CNAME)  # RFC 1034 §3.6.2
-        if answer.outcome is Outcome.FAILED:
-            raise UnansweredError(f"DNS gave no answer on CNAME of {self._domain}")
-        if not answer.records:
-            return None
-        target = answer.records[0].to_text().removesuffix(".")
-        return (
+        target = await self._facts.find_alias(self._domain)  # RFC 1034 §3.6.2
+        return target and (
             f"{self._domain} is an alias (CNAME) of {target}: no record can stand beside it, "
             f"the SPF record is that of {target}"
         )

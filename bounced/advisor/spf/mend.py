@@ -11,10 +11,9 @@ import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
-from bounced.advisor.spf.merge import drop_repeated
+from bounced.advisor.spf.merge import SPARED, drop_repeated, spare
 from bounced.advisor.spf.terms import (
     MOST_OCTETS,
-    Term,
     Terms,
     find_repeated,
     is_record,
@@ -127,18 +126,7 @@ def _mend_record(part: str) -> tuple[Terms, list[str]]:
         terms.append(term)
     if is_whole or all(term.mechanism != "all" or term.qualifier != "-" for term in terms):
         return tuple(terms), remarks
-    remarks.append("'-all' became '~all': what was left out may mean a server that sends mail")
-    return _spare(terms), remarks
-
-
-def _spare(terms: Iterable[Term]) -> Terms:
-    """Put `~all` for `-all`.
-
-    What could not be read may mean a server of his, which was not refused for certain so far
-    (RFC 7208 §8.4, §8.5).
-    """
-    soft = Term("~all", "~", "all")
-    return tuple(soft if term.name == "all" and term.qualifier == "-" else term for term in terms)
+    return spare(terms), [*remarks, SPARED]
 
 
 def _split_words(part: str) -> Iterator[str]:

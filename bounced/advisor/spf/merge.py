@@ -5,12 +5,15 @@ RFC 7208 §3.2 (one record), §5.1 and §6.1 (what stands behind `all` is not lo
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 from bounced.advisor.spf.terms import Term, Terms
 
 _ALL_BY_MILDNESS = "?~-"
 """`+all` is never taken over: together with another record it permitted nobody so far."""
+
+SPARED = "'-all' became '~all': what was left out may mean a server that sends mail"
+"""What `spare` has done, for people."""
 
 
 def insert_terms(terms: Terms, ours: Terms, *, first: bool = False) -> Terms:
@@ -64,6 +67,16 @@ def soften(terms: Terms) -> Terms:
         Term("?all", "?", "all") if term.name == "all" and term.qualifier == "+" else term
         for term in terms
     )
+
+
+def spare(terms: Iterable[Term]) -> Terms:
+    """Put `~all` for `-all`, for a record from which something was left out.
+
+    Where that stands, receivers find an error and refuse nobody for certain (RFC 7208 §8.4,
+    §8.5, §8.7). It may mean a server of his, which `-all` would have refused from now on.
+    """
+    soft = Term("~all", "~", "all")
+    return tuple(soft if term.name == "all" and term.qualifier == "-" else term for term in terms)
 
 
 def drop_doubles(terms: Terms) -> Terms:

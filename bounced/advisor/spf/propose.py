@@ -7,10 +7,18 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from bounced.advisor.spf.evaluate import check_hosts, has_passed
+from bounced.advisor.spf.evaluate import check_hosts, do_pass, has_passed
 from bounced.advisor.spf.facts import Facts
 from bounced.advisor.spf.mend import Reading
-from bounced.advisor.spf.merge import drop_doubles, find_end, insert_terms, join_records, soften
+from bounced.advisor.spf.merge import (
+    SPARED,
+    drop_doubles,
+    find_end,
+    insert_terms,
+    join_records,
+    soften,
+    spare,
+)
 from bounced.advisor.spf.terms import (
     MOST_LOOKUPS,
     MOST_OCTETS,
@@ -48,6 +56,7 @@ class Proposal:
 
     record: str | None
     lookups: int | None
+    """That it needs; without a record, that the least change would need if these are too many."""
     remarks: tuple[str, ...]
 
 
@@ -66,7 +75,7 @@ async def try_means(
     if addresses:
         return await _try_addresses(facts, domain, term, named)
     for address in tree.permitted[:_MOST_TRIED]:
-        if has_passed(await check_hosts(facts, (address,), domain, write_record((term,)))):
+        if await do_pass(facts, (address,), domain, write_record((term,))):
             return Means(((term,),), (address,), ())
     return Means((), (), (f"no address is known that include:{include} permits",))
 
@@ -98,21 +107,14 @@ async def propose_record(
         terms = soften(terms)  # nobody passed, so nobody loses
     tree = await walk_record(facts, domain, terms)
     passing = await _find_passing(facts, domain, tree, present)
-    for way in means.ways:
-        for kept in _list_bases(terms, tree):
-            for first in (False, True):
-                changed = insert_terms(kept, way, first=first)
-                cost = await walk_record(facts, domain, changed)
-                if cost.is_within_limits and has_passed(
-                    await check_hosts(
-                        facts, (*means.addresses, *passing), domain, write_record(changed)
-                    )
-                ):
-                    remarks = _describe_change(reading, terms, changed, tree, first=first)
-                    return Proposal(
-                        write_record(changed), cost.lookups, (*remarks, *cost.troubles)
-                    )
-    return Proposal(None, None, (await _say_why(facts, domain, terms, means),))
+    wanted = (*means.addresses, *passing)
+    for changed, first in _list_changes(terms, tree, means).items():
+        cost = await walk_record(facts, domain, changed)
+        record = write_record(changed)
+        if cost.is_within_limits and await do_pass(facts, wanted, domain, record):
+            remarks = _describe_change(reading, terms, changed, tree, first=first)
+            return Proposal(record, cost.lookups, (*remarks, *cost.troubles))
+    return await _say_why(facts, domain, terms, means)
 
 
 async def _find_passing(
@@ -125,13 +127,27 @@ async def _find_passing(
     return tuple(verdict.address for verdict in verdicts if verdict.result == "pass")
 
 
+def _list_changes(terms: Terms, tree: Tree, means: Means) -> dict[Terms, bool]:
+    """Return the changed records, the lesser change first, and whether ours come first there."""
+    changes: dict[Terms, bool] = {}
+    for way in means.ways:
+        for kept in _list_bases(terms, tree):
+            for first in (False, True):
+                changes.setdefault(insert_terms(kept, way, first=first), first)
+    return changes
+
+
 def _list_bases(terms: Terms, tree: Tree) -> Iterator[Terms]:
     """Return what of the record is kept, the more the earlier."""
     living = tuple(term for term in terms if term not in tree.dead)
+    living = spare(living) if tree.dead else living
     yield living
     single = drop_doubles(living)
     yield single
-    yield tuple(term for term in single if term not in tree.void)
+    if tree.void:
+        found = tuple(term for term in single if term not in tree.void)
+        # Within the limits `-all` has refused all the time what such a term may mean.
+        yield found if tree.is_within_limits else spare(found)
 
 
 def _describe_change(
@@ -143,6 +159,9 @@ def _describe_change(
             yield f"{LEFT_OUT}{tree.dead[term]}"
         elif term in tree.void and term not in changed:
             yield f"{LEFT_OUT}{term.text} finds nothing"
+    hard = any(term.name == "all" and term.qualifier == "-" for term in terms)
+    if hard and spare(changed) == changed:
+        yield SPARED
     if _is_open(*reading.records) and not _is_open(terms):
         yield "?all stands for +all, which would permit every server in the world"
     doubles = Counter(terms) - Counter(changed)
@@ -161,18 +180,20 @@ def _is_open(*records: Terms) -> bool:
     return any(term.name == "all" and term.qualifier == "+" for each in records for term in each)
 
 
-async def _say_why(facts: Facts, domain: str, terms: Terms, means: Means) -> str:
+async def _say_why(facts: Facts, domain: str, terms: Terms, means: Means) -> Proposal:
     """Say why no record can be offered."""
+    no = "no record can be offered:"
     changed = insert_terms(terms, means.ways[0])
     if len(write_record(changed)) > MOST_OCTETS:
-        return f"no record can be offered: it would have more than {MOST_OCTETS} octets"
+        why = f"{no} it would have more than {MOST_OCTETS} octets"
+        return Proposal(None, None, (why,))
     cost = await walk_record(facts, domain, changed)
     if cost.lookups > MOST_LOOKUPS:
         costly = sorted(cost.costs.items(), key=lambda each: -each[1])[:_MOST_COSTLY]
         most = ", ".join(f"{term.text} costs {count}" for term, count in costly)
-        return (
-            f"no record can be offered: with ours it needs {cost.lookups} look-ups, "
-            f"{MOST_LOOKUPS} are allowed; {most}"
+        why = (
+            f"{no} with ours it needs {cost.lookups} look-ups, {MOST_LOOKUPS} are allowed; {most}"
         )
+        return Proposal(None, cost.lookups, (why,))
     troubles = "; ".join(cost.troubles) or "our servers do not pass by it"
-    return f"no record can be offered: {troubles}"
+    return Proposal(None, None, (f"{no} {troubles}",))

@@ -13,17 +13,13 @@ import spf
 from dns.rdatatype import RdataType
 
 from bounced.advisor.spf.facts import Facts
-from bounced.advisor.spf.mend import find_error
 from bounced.advisor.spf.terms import (
     MOST_LOOKUPS,
-    MOST_OCTETS,
     MOST_VOIDS,
     IpAddress,
     Term,
     Terms,
-    is_record,
     list_effective,
-    read_terms,
 )
 
 _MOST_COUNTED = 50
@@ -111,24 +107,14 @@ class _Walk:
             self.tree.is_looping = True
             self.tree.troubles.append(f"{term.text} leads back to {target}")
             return None
-        terms = await self._read_target(target)
+        terms = await self._facts.ask_record(target)
+        self.tree.voids += not await self._facts.ask_texts(target)
         if isinstance(terms, str):
             return f"{term.text}: {target} has {terms}"
         for each in list_effective(terms):
             if trouble := await self.follow(each, (*path, target)):
                 self.tree.troubles.append(trouble)
         return None
-
-    async def _read_target(self, target: str) -> Terms | str:
-        """Return the terms of another domain's record, or what it has instead."""
-        found = await self._facts.ask_texts(target)
-        self.tree.voids += not found
-        records = [text for text in found if is_record(text)]
-        if not records:
-            return "no SPF record"
-        if any(len(record) > MOST_OCTETS for record in records):
-            return f"a record of more than {MOST_OCTETS} octets"
-        return find_error(records) or read_terms(records[0])[0]
 
     async def _follow_host(self, term: Term, path: tuple[str, ...]) -> None:
         host = self._expand(term.argument or path[-1], path[-1])

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from datetime import timedelta
 from urllib.parse import quote
 
-from bounced.diagnosis import Diagnosis, Fix
+from bounced.diagnosis import SHOWN_BY, Diagnosis, Fix, is_watched
 from bounced.ledger.authors import PageCase
 from bounced.web.pages.settings import PageSettings
 from bounced.words.advice import AdviceView, tell_advice
@@ -17,16 +19,9 @@ MAX_MAILTO_CHARS = 1800
 MAX_DETAIL_CHARS = 1000
 MAX_FINDINGS = 50
 
-_OF_AUTHOR = frozenset(
-    {
-        Fix.PUBLISH_SPF,
-        Fix.MERGE_SPF,
-        Fix.PUBLISH_DKIM,
-        Fix.RETURN_PATH_CNAME,
-        Fix.PUBLISH_DMARC,
-    }
-)
-"""What he publishes in DNS, so that our daily look finds it there."""
+MAX_OLD_CHARS = 200
+"""Above that what goes is folded away: on a telephone it would push what comes out of sight."""
+_DAY = timedelta(days=1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,10 +41,10 @@ class AdvicePart:
     mailto: str | None
     """Opens a mail with the message; None: there is no message, or it is too long for a link."""
     findings: tuple[FindingLine, ...]
-    is_watched: bool
-    """Whether we find out by ourselves that it is done."""
-    hint: str
-    """Key of the phrase beside the button that says that it is done."""
+    hints: tuple[str, ...]
+    """Who finds out that it is mended, and what then."""
+    is_ours: bool
+    """Whether only we can mend it, so that the author has nothing to say about it."""
 
     @property
     def can_copy(self) -> bool:
@@ -62,7 +57,6 @@ def build_advice(
 ) -> AdvicePart:
     """Return the part for a domain's case; `domain` and `application` as the page names them."""
     diagnosis = case.diagnosis
-    fix = diagnosis.fix if diagnosis else Fix.NOT_CHECKED
     told = tell_advice(
         diagnosis,
         case.entry.reason,
@@ -76,8 +70,8 @@ def build_advice(
         told,
         make_mailto(subject, told.message) if told.message else None,
         _list_findings(diagnosis) if diagnosis else (),
-        is_watched=fix in _OF_AUTHOR or fix is Fix.OURS,
-        hint=_find_hint(fix),
+        hints=tuple(_tell_hints(diagnosis, words, settings.check_interval, domain)),
+        is_ours=diagnosis is not None and diagnosis.fix is Fix.OURS,
     )
 
 
@@ -88,10 +82,22 @@ def make_mailto(subject: str, text: str) -> str | None:
     return link if len(link) <= MAX_MAILTO_CHARS else None
 
 
-def _find_hint(fix: Fix) -> str:
-    if fix in _OF_AUTHOR:
-        return "page.mended.hint"
-    return "page.mended.hint_ours" if fix is Fix.OURS else "page.mended.hint_other"
+def is_endless(texts: Iterable[str]) -> bool:
+    """Tell whether what goes is better folded away."""
+    return sum(map(len, texts)) > MAX_OLD_CHARS
+
+
+def _tell_hints(
+    diagnosis: Diagnosis | None, words: Words, check_interval: timedelta | None, domain: str
+) -> Iterator[str]:
+    fix = diagnosis.fix if diagnosis else Fix.NOT_CHECKED
+    kind = "ours" if fix is Fix.OURS else "records" if fix in SHOWN_BY else "other"
+    yield words.say(f"page.mended.hint_{kind}", domain=domain)
+    if diagnosis and is_watched(diagnosis) and check_interval:
+        often = words.say("page.watched.daily" if check_interval == _DAY else "page.watched.often")
+        yield words.say(f"page.watched.{kind}", often=often)
+    elif fix is Fix.OURS:
+        yield words.say("page.watched.not")
 
 
 def _list_findings(diagnosis: Diagnosis) -> tuple[FindingLine, ...]:

@@ -17,6 +17,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 from starlette.responses import HTMLResponse
 
+from bounced.web.pages.advice import is_endless
 from bounced.web.pages.settings import PageSettings
 from bounced.web.pages.view import CaseView, SettingsView
 from bounced.words.catalogue import Words
@@ -46,6 +47,7 @@ class Renderer:
         )
         self._environment.globals |= {"style": style, "script": script}
         self._environment.filters["foldable"] = make_foldable
+        self._environment.tests["endless"] = is_endless
         self._headers = _make_headers(f"style-src {_digest(style)}")
         self._copying = _make_headers(f"style-src {_digest(style)}; script-src {_digest(script)}")
 

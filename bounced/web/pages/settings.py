@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import tzinfo
+from datetime import timedelta, tzinfo
 
 from bounced.words.catalogue import Words
 
@@ -26,3 +26,5 @@ class PageSettings:
     """Whether the application is told by webhook."""
     from_address: str
     """`advice.from_address`; "" is none."""
+    check_interval: timedelta | None
+    """How often DNS is asked about refused domains; None: never."""

@@ -7,14 +7,13 @@ from dataclasses import dataclass
 from typing import Any
 
 from bounced.ledger.authors import AuthorAction, PageCase, PageFacts
-from bounced.ledger.records import CaseState, EntryStrike
-from bounced.ledger.rounds import DNS_PASSED
+from bounced.ledger.records import DNS_PASSED, CaseState, EntryStrike
 from bounced.model import Category
 from bounced.web.pages.advice import AdvicePart, build_advice
 from bounced.web.pages.settings import PageSettings
 from bounced.web.pages.typed import Typed
 from bounced.words.catalogue import Words
-from bounced.words.cleaning import clean_address, clean_domain, clean_slip, clean_url
+from bounced.words.cleaning import clean_address, clean_own_domain, clean_slip, clean_url
 from bounced.words.naming import find_protocol_key, name_protocol
 
 MAX_PROTOCOLS = 5
@@ -52,7 +51,7 @@ class OpenView:
     question: str
     suggestion: SuggestionView | None
     correct_first: bool
-    hint: str
+    hints: tuple[str, ...]
     """To the button that says that all is well."""
     typed: Typed
 
@@ -126,7 +125,7 @@ def build_case(
         total=_tell_total(case, words),
         form=_offer(case, words, values, typed, advice) if is_open else None,
         declined=declined,
-        is_done=not is_open and done == case.closed_why,
+        is_done=not is_open and done == case.closed_why and done in frozenset(AuthorAction),
     )
 
 
@@ -204,7 +203,7 @@ def _offer(
         question=words.say(f"page.options.{about}"),
         suggestion=_suggest(case.entry.suggestion, words) if case.entry.suggestion else None,
         correct_first=doubtful,
-        hint=words.say(advice.hint if advice else "page.confirm.hint", **values),
+        hints=advice.hints if advice else (words.say("page.confirm.hint", **values),),
         typed=typed,
     )
 
@@ -253,7 +252,7 @@ def _tell_total(case: PageCase, words: Words) -> str | None:
 def _name(case: PageCase) -> _Values:
     """Return the placeholders that name the case."""
     if is_domain(case):
-        domain = clean_domain(case.entry.subject)
+        domain = clean_own_domain(case.entry.subject)
         return {"subject": domain, "domain": domain}
     slip = case.entry.slip
     address = clean_slip(slip) if slip else clean_address(case.entry.subject)

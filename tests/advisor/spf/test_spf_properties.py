@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterable
-from datetime import UTC, datetime
 from ipaddress import IPv4Address
 
 import dns.rdata
@@ -14,7 +13,6 @@ from dns.rdtypes.ANY.TXT import TXT
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from bounced.advisor.dns import Answer, Outcome, Resolver
 from bounced.advisor.spf.evaluate import check_hosts
 from bounced.advisor.spf.examine import SpfLook, examine_spf
 from bounced.advisor.spf.facts import Facts
@@ -28,25 +26,11 @@ from bounced.advisor.spf.terms import (
     write_record,
     write_value,
 )
-from bounced.config import DnsSettings
 from bounced.diagnosis import State
-from tests.advisor.spf.world import HIS, OFFER, Records, make_world
+from tests.advisor.spf.world import HIS, OFFER, Records, Zones, make_world
 
 FEW = settings(max_examples=40, deadline=None)
 MANY = settings(max_examples=150, deadline=None)
-
-
-class Zones(Resolver):
-    """Answers from memory; a packet each would be too slow here."""
-
-    def __init__(self, records: Records) -> None:
-        super().__init__(DnsSettings(resolvers=("127.0.0.1",)), clock=lambda: datetime.now(UTC))
-        self._records = records
-
-    async def lookup(self, name: str, rdtype: RdataType) -> Answer:
-        texts = self._records.get((name.lower(), rdtype.name), [])
-        values = tuple(dns.rdata.from_text(RdataClass.IN, rdtype, text) for text in texts)
-        return Answer(Outcome.FOUND, values) if values else Answer(Outcome.NXDOMAIN)
 
 
 def examine(records: Records) -> SpfLook:
@@ -57,7 +41,7 @@ def list_passing(
     records: Records, record: str, addresses: Iterable[IPv4Address]
 ) -> set[IPv4Address]:
     """Return which addresses a record of the author lets pass."""
-    verdicts = asyncio.run(check_hosts(Facts(Zones(records)), addresses, HIS, record))
+    verdicts = asyncio.run(check_hosts(Facts(Zones(records).lookup), addresses, HIS, record))
     return {
         each.address for each in verdicts if each.result == "pass" and each.address.version == 4
     }
@@ -143,10 +127,13 @@ def test_a_merged_record_is_valid_in_order_and_left_alone(text: str) -> None:
     assert (is_record(after), slips) == (True, ())
     assert look.lookups_after is not None
     assert look.lookups_after <= 10
-    own = {"include:ours.test", "ip4:192.0.2.1"}
+    own = {"include:ours.test", "ip4:192.0.2.1", "all"}
     kept = [term.text for term in terms if term.mechanism not in own]
     rest = iter(term.text for term in read_terms(text)[0])
     assert all(word in rest for word in kept)
+    there = {term.text for term in read_terms(text)[0]}
+    ends = {term.text for term in terms if term.name == "all"}
+    assert ends <= (there | {"~all"} if "-all" in there else there)
     again = examine(make_world(after))
     assert (again.state in {State.PASS, State.WARNING}, again.record) == (True, None)
 

@@ -2,15 +2,35 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from ipaddress import ip_address
 
+import dns.rdata
+from dns.rdataclass import RdataClass
+from dns.rdatatype import RdataType
+
+from bounced.advisor.dns import Answer, Outcome, Resolver
 from bounced.advisor.spf.examine import SpfOffer
+from bounced.config import DnsSettings
 
 HIS = "his.test"
 OURS = ip_address("192.0.2.1")
 OFFER = SpfOffer("ours.test", (OURS,))
 
 Records = dict[tuple[str, str], list[str]]
+
+
+class Zones(Resolver):
+    """Answers from memory; a packet each would be too slow here."""
+
+    def __init__(self, records: Records) -> None:
+        super().__init__(DnsSettings(resolvers=("127.0.0.1",)), clock=lambda: datetime.now(UTC))
+        self._records = records
+
+    async def lookup(self, name: str, rdtype: RdataType) -> Answer:
+        texts = self._records.get((name.lower(), rdtype.name), [])
+        values = tuple(dns.rdata.from_text(RdataClass.IN, rdtype, text) for text in texts)
+        return Answer(Outcome.FOUND, values) if values else Answer(Outcome.NXDOMAIN)
 
 
 def write_txt(text: str) -> str:
