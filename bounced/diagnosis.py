@@ -165,13 +165,13 @@ SHOWN_BY: Mapping[Fix, Check] = MappingProxyType(
     }
 )
 """Where DNS shows that a fix was applied; the others leave no trace there."""
-_IN_ORDER = frozenset({State.PASS, State.WARNING})
+IN_ORDER = frozenset({State.PASS, State.WARNING})
 
 
 def is_in_order(diagnosis: Diagnosis, check: Check) -> bool:
     """Tell whether all that was looked at there is in order; total, False if nothing was."""
     states = {finding.state for finding in diagnosis.findings if finding.check is check}
-    return bool(states) and states <= _IN_ORDER
+    return bool(states) and states <= IN_ORDER
 
 
 def is_watched(diagnosis: Diagnosis) -> bool:

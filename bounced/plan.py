@@ -11,7 +11,6 @@ from datetime import timedelta
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
-from bounced.advisor.diagnose import make_means
 from bounced.advisor.senders import SenderSettings
 from bounced.config import Settings
 from bounced.keyfile import KeyFile, describe_open_file, open_keys, read_secret
@@ -33,7 +32,13 @@ from bounced.processor.worker import Limits
 from bounced.web.pages.settings import PageSettings
 from bounced.web.signing import read_signing_secrets
 from bounced.web.tokens import TokenFile
-from bounced.wiring import make_admission, make_header_names, make_origin, make_policy
+from bounced.wiring import (
+    make_admission,
+    make_header_names,
+    make_means,
+    make_origin,
+    make_policy,
+)
 
 
 @dataclass(frozen=True, slots=True)

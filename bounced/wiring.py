@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from datetime import timedelta
 
+from bounced.advisor.diagnose import Means
 from bounced.config import Settings
 from bounced.ledger.policy import PolicySettings
 from bounced.model import domain_key
@@ -49,6 +50,15 @@ def make_policy(settings: Settings) -> PolicySettings:
         own_domains=frozenset(domain_key(domain) for domain in settings.authors.own_domains),
         daily_limit=settings.notices.daily_limit,
         first_round=1 if settings.relay.host else 0,
+    )
+
+
+def make_means(settings: Settings) -> Means:
+    """Return what the configuration says of us."""
+    return Means(
+        offers=settings.advice,
+        own_domains=frozenset(map(domain_key, settings.authors.own_domains)),
+        return_domains=frozenset(map(domain_key, settings.return_path.domains)),
     )
 
 

@@ -7,13 +7,20 @@ from datetime import timedelta
 
 import pytest
 
-from bounced.config import Settings
+from bounced.advisor.diagnose import Means
+from bounced.config import AdviceSettings, Settings
 from bounced.ledger.policy import PolicySettings
 from bounced.model import Category
 from bounced.origin.admission import AdmissionSettings
 from bounced.origin.resolve import OriginSettings, TrustMode
 from bounced.parser.report import HeaderNames
-from bounced.wiring import make_admission, make_header_names, make_origin, make_policy
+from bounced.wiring import (
+    make_admission,
+    make_header_names,
+    make_means,
+    make_origin,
+    make_policy,
+)
 
 SETTINGS = Settings.model_validate(
     {
@@ -92,4 +99,19 @@ def test_without_a_relay_it_is_a_rehearsal() -> None:
 def test_the_headers_of_the_returned_message() -> None:
     assert make_header_names(SETTINGS) == HeaderNames(
         author="X-Author", reference="X-Protocol-Id", language="Content-Language"
+    )
+
+
+def test_what_we_are_is_read_from_the_configuration() -> None:
+    settings = Settings.model_validate(
+        {
+            "authors": {"own_domains": ["App.example"]},
+            "return_path": {"domains": ["bounce.app.example", "b.app.example"]},
+            "advice": {"spf_include": "_spf.app.example"},
+        }
+    )
+    assert make_means(settings) == Means(
+        AdviceSettings.model_validate({"spf_include": "_spf.app.example"}),
+        frozenset({"app.example"}),
+        frozenset({"bounce.app.example", "b.app.example"}),
     )

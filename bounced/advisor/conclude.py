@@ -28,10 +28,9 @@ from bounced.advisor.fixes import (
 from bounced.advisor.returnpath import ReturnPathLook
 from bounced.advisor.spf.examine import SpfLook
 from bounced.config import AdviceSettings
-from bounced.diagnosis import Check, Diagnosis, DiagnosisFinding, DnsRecord, Fix, State
+from bounced.diagnosis import IN_ORDER, Check, Diagnosis, DiagnosisFinding, DnsRecord, Fix, State
 
 _MENDS_SPF = frozenset({Fix.PUBLISH_SPF, Fix.MERGE_SPF})
-_IN_ORDER = frozenset({State.PASS, State.WARNING})
 _ASKS_FOR_POLICY = frozenset({Refusal.DMARC, Refusal.UNAUTHENTICATED})
 _BESIDE_POLICY = _MENDS_SPF | {Fix.PUBLISH_DKIM, Fix.RETURN_PATH_CNAME}
 """Records that go into the author's zone: one more is no trouble while he is at it."""
@@ -92,7 +91,7 @@ def is_beyond_mending(looks: Looks) -> bool:
 
     A mail that is refused for SPF is refused with a signature too.
     """
-    is_wrong = looks.spf.state not in _IN_ORDER and looks.spf.record is None
+    is_wrong = looks.spf.state not in IN_ORDER and looks.spf.record is None
     is_his = is_aligned(looks.spf_domain, looks.domain, strict=False)
     has_keys = looks.refusal is not Refusal.SPF and bool(looks.dkim.records)
     return is_wrong and is_his and not has_keys

@@ -18,9 +18,9 @@ from bounced.advisor.hosters import find_hoster
 from bounced.advisor.identity import Parties, read_blame
 from bounced.advisor.returnpath import ReturnPathLook, examine_return_path, leads_to
 from bounced.advisor.spf.examine import SpfLook, SpfOffer, examine_spf
-from bounced.config import AdviceSettings, Settings
+from bounced.config import AdviceSettings
 from bounced.diagnosis import Check, Diagnosis, DiagnosisFinding, Fix, State
-from bounced.model import Reason, Signature, domain_key
+from bounced.model import Reason, Signature
 
 T = TypeVar("T")
 
@@ -62,15 +62,6 @@ class Question:
     def refusal(self) -> Refusal:
         """What the tables of fixes call the reason."""
         return Refusal(self.reason.value) if self.reason else Refusal.NOTHING
-
-
-def make_means(settings: Settings) -> Means:
-    """Return what the configuration says of us."""
-    return Means(
-        offers=settings.advice,
-        own_domains=frozenset(map(domain_key, settings.authors.own_domains)),
-        return_domains=frozenset(map(domain_key, settings.return_path.domains)),
-    )
 
 
 async def diagnose(

@@ -17,7 +17,7 @@ from bounced.advisor.dns import Answer, Outcome, Resolver
 from bounced.advisor.fixes import Dkim
 from bounced.advisor.taglist import list_texts, show
 from bounced.advisor.wildcard import is_of_wildcard
-from bounced.diagnosis import Check, DiagnosisFinding, DnsRecord, State
+from bounced.diagnosis import IN_ORDER, Check, DiagnosisFinding, DnsRecord, State
 from bounced.model import Signature, domain_key
 from bounced.values import DkimCname
 
@@ -27,7 +27,6 @@ MOST_SHOWN = 5
 """Records at one name."""
 
 _BAD = frozenset({State.MISSING, State.BROKEN})
-_GOOD = frozenset({State.PASS, State.WARNING})
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,14 +102,14 @@ def _decide(
     if his:
         return _decide_signed(selectors, his)
     ready = {each.key.state for each in selectors}
-    if selectors and ready <= _GOOD:
+    if selectors and ready <= IN_ORDER:
         return Dkim.READY
     if selectors and not ready & _BAD:
         return None
     if not others:
         return Dkim.NONE
     states = {key.state for key in others}
-    if states & _GOOD:
+    if states & IN_ORDER:
         return Dkim.OURS
     return None if State.NOT_CHECKED in states else Dkim.OURS_BROKEN
 
@@ -118,7 +117,7 @@ def _decide(
 def _decide_signed(selectors: Sequence[_Selector], his: Sequence[_Key]) -> Dkim | None:
     """Decide for a mail that bears a signature of the author's domain."""
     states = {key.state for key in his}
-    if states & _GOOD:
+    if states & IN_ORDER:
         return Dkim.GOOD
     if State.NOT_CHECKED in states:
         return None

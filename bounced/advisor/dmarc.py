@@ -9,13 +9,11 @@ import asyncio
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cache
 from typing import Literal
 from urllib.parse import quote
 
 from dns.rdatatype import RdataType
 from dns.rdtypes.ANY.CNAME import CNAME
-from publicsuffixlist import PublicSuffixList
 
 from bounced.advisor.dmarc_record import POLICIES, keep_policy
 from bounced.advisor.dns import Answer, Outcome, Resolver
@@ -24,6 +22,7 @@ from bounced.advisor.taglist import list_texts, show, split_tags
 from bounced.advisor.wildcard import is_of_wildcard
 from bounced.diagnosis import Check, DiagnosisFinding, DnsRecord, State
 from bounced.model import domain_key
+from bounced.suffixes import find_organizational_domain
 
 LONGEST_WALK = 8
 """Names that are asked for a policy, however deep the domain lies."""
@@ -97,35 +96,6 @@ def is_aligned(identifier: str, from_domain: str, *, strict: bool) -> bool:
     if strict or not passed or not wanted:
         return bool(passed) and passed == wanted
     return find_organizational_domain(passed) == find_organizational_domain(wanted)
-
-
-def find_organizational_domain(domain: str) -> str:
-    """Return the part of a domain that somebody has registered, itself where none has; total.
-
-    By the Public Suffix List, as RFC 7489 §3.2 has it and most receivers still do; the tree walk
-    differs only where somebody publishes `psd=`. Its private part counts: two customers of
-    github.io are not one organization.
-    """
-    key = domain_key(domain)
-    return _read_suffixes().privatesuffix(key) or key
-
-
-def is_public_suffix(domain: str) -> bool:
-    """Tell whether a domain is one below which others register, such as co.uk, or has one label.
-
-    Registries' only: of the list's private part many a domain has addresses of its own.
-    """
-    return _read_registries().privatesuffix(domain_key(domain)) is None
-
-
-@cache  # takes 40 ms and never changes
-def _read_suffixes() -> PublicSuffixList:
-    return PublicSuffixList()
-
-
-@cache
-def _read_registries() -> PublicSuffixList:
-    return PublicSuffixList(only_icann=True)
 
 
 async def _walk(resolver: Resolver, domain: str) -> list[_Place] | str:

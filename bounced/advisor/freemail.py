@@ -8,10 +8,10 @@ from functools import cache
 from dns.rdatatype import RdataType
 from dns.rdtypes.ANY.MX import MX
 
-from bounced.advisor.dmarc import find_organizational_domain
 from bounced.advisor.dns import Outcome, Resolver
 from bounced.advisor.providers import Providers, read_providers
 from bounced.model import domain_key
+from bounced.suffixes import find_organizational_domain
 
 
 class Keeper(Enum):

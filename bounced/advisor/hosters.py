@@ -5,9 +5,9 @@ from __future__ import annotations
 from dns.rdatatype import RdataType
 from dns.rdtypes.ANY.NS import NS
 
-from bounced.advisor.dmarc import find_organizational_domain
 from bounced.advisor.dns import Outcome, Resolver
 from bounced.model import domain_key
+from bounced.suffixes import find_organizational_domain
 from bounced.words.hosters import find_hoster_key
 
 MOST_ASKED = 4

@@ -10,8 +10,7 @@ from zoneinfo import ZoneInfo
 import typer
 from rich.text import Text
 
-from bounced.advisor.diagnose import Question, diagnose, make_means
-from bounced.advisor.dmarc import is_public_suffix
+from bounced.advisor.diagnose import Question, diagnose
 from bounced.advisor.dns import Resolver
 from bounced.cli.options import ConfigOption, Exit, InputError, JsonOption, LaterError, load
 from bounced.cli.output import print_facts, print_json, print_lines, print_table, say, show
@@ -19,6 +18,8 @@ from bounced.config import Settings
 from bounced.daemon import read_clock
 from bounced.diagnosis import Diagnosis, DnsRecord, Fix
 from bounced.model import ConfigError, Reason, domain_key, is_host_name
+from bounced.suffixes import is_public_suffix
+from bounced.wiring import make_means
 from bounced.words.advice import AdviceView, tell_advice
 from bounced.words.catalogue import Words, load_words
 

@@ -9,9 +9,8 @@ from fnmatch import fnmatchcase
 from functools import cache
 from importlib import resources
 
-from publicsuffixlist import PublicSuffixList
-
 from bounced.model import domain_key
+from bounced.suffixes import is_organizational_domain
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,16 +79,11 @@ def shorten_name(name: str, domain: str) -> str | None:
     None: the name is not below the domain, or the domain lies below another, in whose zone its
     records may be kept.
     """
-    if not domain or _read_suffixes().privatesuffix(domain) != domain:
+    if not is_organizational_domain(domain):
         return None
     if name == domain:
         return "@"
     return name.removesuffix(f".{domain}") if name.endswith(f".{domain}") else None
-
-
-@cache  # takes 40 ms and never changes
-def _read_suffixes() -> PublicSuffixList:
-    return PublicSuffixList()
 
 
 def _find_key(server: str) -> str | None:

@@ -8,8 +8,18 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
-from bounced.diagnosis import Check, Diagnosis, DiagnosisFinding, DnsRecord, Fix, Identity, State
+from bounced.diagnosis import (
+    IN_ORDER,
+    Check,
+    Diagnosis,
+    DiagnosisFinding,
+    DnsRecord,
+    Fix,
+    Identity,
+    State,
+)
 from bounced.model import Reason
+from bounced.suffixes import find_organizational_domain
 from bounced.words.records import count_replaced, find_purpose, is_whole, list_showable
 
 MAX_LOOKUPS = 10
@@ -29,7 +39,6 @@ PUBLISHED = frozenset(
 _SPF_FIXES = frozenset({Fix.PUBLISH_SPF, Fix.MERGE_SPF})
 _WITHOUT_SPF = frozenset({Fix.MERGE_SPF, Fix.RETURN_PATH_CNAME, Fix.USE_OUR_ADDRESS})
 """What is done where his SPF record is at fault and no other can be offered."""
-_PASSING = frozenset({State.PASS, State.WARNING})
 _UNTOUCHED = frozenset({Fix.USE_OUR_ADDRESS, Fix.OURS, Fix.NOT_CHECKED})
 """Fixes beside which nothing more is said of his records."""
 _OPEN = "+all"
@@ -121,7 +130,7 @@ class Matter:
             and is_his
             and self.spf_record is None
             and self.lookups > MAX_LOOKUPS
-            and (found is None or found.state not in _PASSING)
+            and (found is None or found.state not in IN_ORDER)
         )
 
     @property
@@ -215,5 +224,5 @@ class Matter:
 
 
 def _are_related(one: str, other: str) -> bool:
-    """Tell whether one of the domains is the other or lies below it."""
-    return f".{one}".endswith(f".{other}") or f".{other}".endswith(f".{one}")
+    """Tell whether both domains are one owner's."""
+    return find_organizational_domain(one) == find_organizational_domain(other)

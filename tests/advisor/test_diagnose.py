@@ -12,8 +12,7 @@ from hypothesis import settings as effort
 from hypothesis import strategies as st
 
 from bounced.advisor import diagnose as diagnosing
-from bounced.advisor.diagnose import Means, Question, diagnose, make_means
-from bounced.config import AdviceSettings, Settings
+from bounced.advisor.diagnose import Question, diagnose
 from bounced.diagnosis import (
     Check,
     Diagnosis,
@@ -29,7 +28,6 @@ from tests.advisor.failing import refuse
 from tests.advisor.nameserver import Behaviour, NameServer, Query
 from tests.advisor.sender_site import (
     HIS,
-    INCLUDE,
     NOW,
     OURS,
     PATH,
@@ -291,18 +289,3 @@ def test_whatever_stands_in_dns_there_is_a_diagnosis_that_can_be_kept(
     }
     diagnosis = asyncio.run(ask(Question(HIS, mail_from, reason), zone, WITH_INCLUDE | WITH_PATH))
     assert read_diagnosis(write_diagnosis(diagnosis)) == diagnosis
-
-
-def test_what_we_are_is_read_from_the_configuration() -> None:
-    settings = Settings.model_validate(
-        {
-            "authors": {"own_domains": ["App.example"]},
-            "return_path": {"domains": ["bounce.app.example", "b.app.example"]},
-            "advice": {"spf_include": INCLUDE},
-        }
-    )
-    assert make_means(settings) == Means(
-        AdviceSettings.model_validate({"spf_include": INCLUDE}),
-        frozenset({"app.example"}),
-        frozenset({"bounce.app.example", "b.app.example"}),
-    )

@@ -10,9 +10,7 @@ import pytest_asyncio
 from bounced.advisor.dmarc import (
     DmarcLook,
     examine_dmarc,
-    find_organizational_domain,
     is_aligned,
-    is_public_suffix,
 )
 from bounced.advisor.fixes import Dmarc
 from bounced.diagnosis import Check, DiagnosisFinding, DnsRecord, State
@@ -348,42 +346,3 @@ def test_a_domain_is_aligned_with_its_own_organization(
     identifier: str, from_domain: str, strict: bool, expected: bool
 ) -> None:
     assert is_aligned(identifier, from_domain, strict=strict) is expected
-
-
-@pytest.mark.parametrize(
-    ("domain", "expected"),
-    [
-        ("co.uk", True),
-        ("De", True),
-        ("localhost", True),
-        ("firma.co.uk", False),
-        ("github.io", False),
-        ("uk.com", False),
-        ("firma.nosuchending", False),
-    ],
-)
-def test_below_a_public_suffix_others_register(domain: str, *, expected: bool) -> None:
-    assert is_public_suffix(domain) is expected
-
-
-@pytest.mark.parametrize(
-    ("domain", "organization"),
-    [
-        ("firma.de", "firma.de"),
-        ("a.b.Firma.DE.", "firma.de"),
-        ("mail.firma.co.uk", "firma.co.uk"),
-        ("mail.firma.or.at", "firma.or.at"),
-        ("x.firma.github.io", "firma.github.io"),
-        ("github.io", "github.io"),
-        ("co.uk", "co.uk"),
-        ("de", "de"),
-        ("mail.firma.nosuchending", "firma.nosuchending"),
-        ("bau.müller.de", "xn--mller-kva.de"),
-        ("", ""),
-        ("..", ""),
-        ("a..b", "a..b"),
-        ("\ud800", "\ud800"),
-    ],
-)
-def test_an_organization_is_what_somebody_has_registered(domain: str, organization: str) -> None:
-    assert find_organizational_domain(domain) == organization

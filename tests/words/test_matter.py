@@ -32,6 +32,11 @@ from tests.words.told import (
         ({"mail_from_domain": "firma.example"}, Reason.SPF, False),
         ({"mail_from_domain": "bounces.firma.example"}, Reason.SPF, False),
         ({"domain": "news.firma.example", "mail_from_domain": "firma.example"}, None, False),
+        (
+            {"domain": "mail.firma.example", "mail_from_domain": "bounces.firma.example"},
+            Reason.DMARC,
+            False,
+        ),
         ({"mail_from_domain": "andere-firma.example"}, Reason.SPF, True),
         ({"identity": Identity.FROM}, Reason.SPF, False),
         ({"fix": Fix.MERGE_SPF, "records": (SPF,)}, Reason.SPF, False),
@@ -41,10 +46,8 @@ def test_where_his_spf_is_looked_at_by_nobody_he_is_told(
     changes: dict[str, object], reason: Reason | None, *, is_said: bool
 ) -> None:
     diagnosis = replace(UNALIGNED, **changes)  # type: ignore[arg-type] # the table's own names
-    said = (
-        "Ein SPF-Eintrag für firma.example hilft hier nicht" in tell(diagnosis, reason).explanation
-    )
-    assert said is is_said
+    words = f"Ein SPF-Eintrag für {diagnosis.domain} hilft hier nicht"
+    assert (words in tell(diagnosis, reason).explanation) is is_said
 
 
 def test_several_spf_records_are_said_to_be_too_many() -> None:
